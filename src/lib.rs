@@ -1,2 +1,5 @@
 #![doc = include_str!("../docs/architecture.md")]
 
+// In reading order, the lowest first: each module uses only what stands above it.
+pub mod clock;
+pub mod wire;

@@ -1,0 +1,18 @@
+//! The shapes on the wire: JSON as it was written, event streams, chat answers in
+//! both their forms, errors, usage, operations, kinds of upstream.
+//!
+//! Pure: nothing here does I/O, reads a clock or knows the rest of the program.
+//! Bytes and values go in, bytes and values come out.
+
+pub mod chat;
+pub mod error;
+pub mod json;
+pub mod operation;
+pub mod sse;
+pub mod upstream_kind;
+pub mod usage;
+
+pub use json::Json;
+pub use operation::Operation;
+pub use upstream_kind::UpstreamKind;
+pub use usage::Usage;

@@ -1,0 +1,40 @@
+//! Which family of endpoint a request belongs to.
+
+/// An endpoint family. One name for header, log, metric and stored entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Everything that is forwarded and never stored.
+    Passthrough,
+    /// `POST /v1/chat/completions`.
+    Chat,
+}
+
+impl Operation {
+    /// Every operation, for registering metrics.
+    pub const ALL: [Self; 2] = [Self::Passthrough, Self::Chat];
+
+    /// The name used in logs, metric labels and readable columns.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passthrough => "passthrough",
+            Self::Chat => "chat",
+        }
+    }
+
+    /// The byte that stands for the operation in a stored entry. Never reused.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Passthrough => 0,
+            Self::Chat => 1,
+        }
+    }
+
+    /// The operation a stored byte stands for; `None` for one of a newer version.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Passthrough),
+            1 => Some(Self::Chat),
+            _ => None,
+        }
+    }
+}
