@@ -3,3 +3,4 @@
 // In reading order, the lowest first: each module uses only what stands above it.
 pub mod clock;
 pub mod wire;
+pub mod key;

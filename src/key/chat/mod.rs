@@ -1,0 +1,270 @@
+//! What is in the question of a chat completion.
+//!
+//! Everything, but for a short list of fields and the marks for a provider's own
+//! prefix cache.
+//! `null` is the same as leaving a documented field out; a documented default is
+//! the same only where the upstream documents it. Whatever is not documented is
+//! taken as it was written, because a server may put it into its prompt.
+
+mod message;
+mod refuse;
+
+use crate::wire::{Json, UpstreamKind};
+
+use super::canonical::{Form, same_number};
+use super::{Bypass, Canonical};
+
+/// The documented fields that are in the question.
+const QUESTION: [&str; 27] = [
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "modalities",
+    "model",
+    "moderation",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "verbosity",
+    "web_search_options",
+];
+
+/// The fields that are out of the question:
+/// - `stream` is transport, both forms are served from one entry;
+/// - `user`, `safety_identifier`, `metadata` name the caller and are not shown to the model;
+/// - `store` asks for a side effect; asking for it is a bypass, declining it is nothing;
+/// - `prompt_cache_*` and `cache_control` steer the provider's own prefix cache;
+/// - `service_tier` chooses a price and a latency of the same model.
+const ASIDE: [&str; 10] = [
+    "cache_control",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "user",
+];
+
+/// The members of `stream_options` that only say what a stream carries along.
+/// Others are in the question.
+const STREAM_OPTIONS_ASIDE: [&str; 3] = [
+    "continuous_usage_stats",
+    "include_obfuscation",
+    "include_usage",
+];
+
+/// What the configuration says about identifying requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The upstream's kind; it decides which defaults are known.
+    pub kind: UpstreamKind,
+    /// Whether content behind an address or a file id may be taken as unchanging.
+    pub remote_references: bool,
+}
+
+/// Whether a top-level field is meant for a gateway such as this one, not for
+/// the model. Such fields are out of the question, so they must not be forwarded.
+pub fn is_control_field(name: &str) -> bool {
+    name == "cache" || name.starts_with("litellm_")
+}
+
+/// The canonical question of a chat completion request.
+///
+/// # Errors
+/// Why the request has no key; it is to be forwarded as it came.
+pub fn identify<'a>(body: &'a Json<'a>, rules: Rules) -> Result<Canonical, Bypass> {
+    refuse::check(body, rules)?;
+    let members = body.as_object().ok_or(Bypass::Invalid)?;
+    let context = Context {
+        folds: rules.kind.folds_documented_defaults(),
+        tools: Tools::of(body),
+    };
+    let question = members
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_ref(), context.field(name, value)?)))
+        .collect();
+    Ok(Canonical::of(&Form::Object(question)))
+}
+
+/// Whether the request brings tools, on which the default of `tool_choice` hangs.
+#[derive(Clone, Copy)]
+enum Tools {
+    None,
+    /// An empty list. Servers refuse it, so no default is known.
+    Empty,
+    Some,
+}
+
+impl Tools {
+    fn of(body: &Json<'_>) -> Self {
+        match body.get("tools") {
+            None | Some(Json::Null) => Self::None,
+            Some(Json::Array(tools)) if !tools.is_empty() => Self::Some,
+            Some(_) => Self::Empty,
+        }
+    }
+}
+
+struct Context {
+    /// Whether leaving out means the documented default.
+    folds: bool,
+    tools: Tools,
+}
+
+impl Context {
+    /// What of a top-level field is in the question; `None` if nothing is.
+    fn field<'a>(&self, name: &str, value: &'a Json<'a>) -> Option<Form<'a>> {
+        if ASIDE.contains(&name) || is_control_field(name) {
+            return None;
+        }
+        if name == "stream_options" {
+            return stream_options(value);
+        }
+        if !QUESTION.contains(&name) {
+            return Some(as_written(value));
+        }
+        if value.is_null() || (self.folds && self.is_default(name, value)) {
+            return None;
+        }
+        Some(match name {
+            "messages" => each(value, |item| message::message(item, self.folds)),
+            "tools" => each(value, tool),
+            "functions" => each(value, function),
+            "response_format" => response_format(value),
+            "stop" if value.as_str().is_some() => Form::Set(vec![Form::Normal(value)]),
+            "stop" | "modalities" => set(value),
+            _ => Form::Normal(value),
+        })
+    }
+
+    /// Whether a field says what the upstream's documentation says of its absence.
+    ///
+    /// Not here, on purpose: `reasoning_effort` and `verbosity`, whose defaults
+    /// differ by model; `top_logprobs`, `tools: []`, which are errors alone.
+    fn is_default(&self, name: &str, value: &Json<'_>) -> bool {
+        let is =
+            |expected: &str| matches!(value, Json::Number(lexeme) if same_number(lexeme, expected));
+        match name {
+            "temperature" | "top_p" | "n" => is("1"),
+            "presence_penalty" | "frequency_penalty" => is("0"),
+            "logprobs" => value.as_bool() == Some(false),
+            "logit_bias" => value.as_object().is_some_and(<[_]>::is_empty),
+            "response_format" => is_text_format(value),
+            "modalities" => is_text_only(value),
+            "parallel_tool_calls" => {
+                matches!(self.tools, Tools::Some) && value.as_bool() == Some(true)
+            }
+            "tool_choice" => match self.tools {
+                Tools::Some => value.as_str() == Some("auto"),
+                Tools::None => value.as_str() == Some("none"),
+                Tools::Empty => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+fn is_text_format(value: &Json<'_>) -> bool {
+    value.as_object().is_some_and(|members| {
+        matches!(members, [(name, format)] if name == "type" && format.as_str() == Some("text"))
+    })
+}
+
+fn is_text_only(value: &Json<'_>) -> bool {
+    value
+        .as_array()
+        .is_some_and(|items| matches!(items, [only] if only.as_str() == Some("text")))
+}
+
+fn stream_options<'a>(value: &'a Json<'a>) -> Option<Form<'a>> {
+    let members: Vec<_> = value
+        .as_object()?
+        .iter()
+        .filter(|(name, _)| !STREAM_OPTIONS_ASIDE.contains(&name.as_ref()))
+        .map(|(name, value)| (name.as_ref(), as_written(value)))
+        .collect();
+    (!members.is_empty()).then_some(Form::Object(members))
+}
+
+fn tool<'a>(value: &'a Json<'a>) -> Form<'a> {
+    object(value, |name, value| match name {
+        _ if message::is_hint(name) => None,
+        "function" => Some(function(value)),
+        "type" | "custom" => Some(Form::Normal(value)),
+        _ => Some(as_written(value)),
+    })
+}
+
+fn function<'a>(value: &'a Json<'a>) -> Form<'a> {
+    object(value, |name, value| {
+        (!message::is_hint(name)).then(|| as_written(value))
+    })
+}
+
+fn response_format<'a>(value: &'a Json<'a>) -> Form<'a> {
+    object(value, |name, value| match name {
+        "json_schema" => Some(object(value, |_, value| Some(as_written(value)))),
+        _ => Some(as_written(value)),
+    })
+}
+
+/// An object, some of whose members are out of the question or have a form of
+/// their own; any other value as it is.
+fn object<'a>(
+    value: &'a Json<'a>,
+    member: impl Fn(&'a str, &'a Json<'a>) -> Option<Form<'a>>,
+) -> Form<'a> {
+    value.as_object().map_or(Form::Normal(value), |members| {
+        Form::Object(
+            members
+                .iter()
+                .filter_map(|(name, value)| Some((name.as_ref(), member(name, value)?)))
+                .collect(),
+        )
+    })
+}
+
+/// An array, whose items have a form of their own; any other value as it is.
+fn each<'a>(value: &'a Json<'a>, item: impl Fn(&'a Json<'a>) -> Form<'a>) -> Form<'a> {
+    value.as_array().map_or(Form::Normal(value), |items| {
+        Form::List(items.iter().map(item).collect())
+    })
+}
+
+/// An array whose order does not matter; any other value as it is.
+fn set<'a>(value: &'a Json<'a>) -> Form<'a> {
+    value.as_array().map_or(Form::Normal(value), |items| {
+        Form::Set(items.iter().map(Form::Normal).collect())
+    })
+}
+
+/// A value nobody documents, or a schema: its order and its numbers as written,
+/// if it is more than a scalar.
+fn as_written<'a>(value: &'a Json<'a>) -> Form<'a> {
+    match value {
+        Json::Array(_) | Json::Object(_) => Form::Opaque(value),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Form::Normal(value),
+    }
+}
+
+#[cfg(test)]
+mod tests;

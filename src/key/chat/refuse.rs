@@ -1,0 +1,160 @@
+//! Which chat requests are not identified at all.
+//!
+//! A wrong guess here costs either a call that could have been saved or an
+//! answer that is not the upstream's; where in doubt, the former.
+
+use crate::wire::{Json, UpstreamKind};
+
+use super::super::Bypass;
+use super::Rules;
+
+/// Parts of model names that search the web whenever they answer.
+const VOLATILE_MODELS: [&str; 3] = ["-search-preview", "-search-api", "-deep-research"];
+
+/// The suffix with which `OpenRouter` turns web search on for any model.
+const ONLINE_SUFFIX: &str = ":online";
+
+/// The fields that turn web search on by being there.
+const VOLATILE_FIELDS: [&str; 2] = ["web_search_options", "search_parameters"];
+
+/// What this request cannot be identified for, the plainest reason first.
+///
+/// # Errors
+/// The reason.
+pub(super) fn check(body: &Json<'_>, rules: Rules) -> Result<(), Bypass> {
+    let messages = messages(body).ok_or(Bypass::Invalid)?;
+    let reason = if !is_well_formed(body, rules.kind) {
+        Bypass::Invalid
+    } else if stores(body) {
+        Bypass::Stateful
+    } else if is_volatile(body) {
+        Bypass::Volatile
+    } else if has_hosted_tool(body) {
+        Bypass::HostedTool
+    } else if speaks(body, messages) {
+        Bypass::AudioOutput
+    } else if !rules.remote_references && messages.iter().any(refers) {
+        Bypass::RemoteReference
+    } else {
+        return Ok(());
+    };
+    Err(reason)
+}
+
+/// The messages, if there are any and all are objects.
+fn messages<'a>(body: &'a Json<'a>) -> Option<&'a [Json<'a>]> {
+    body.get("messages")?.as_array().filter(|messages| {
+        !messages.is_empty() && messages.iter().all(|item| item.as_object().is_some())
+    })
+}
+
+/// Whether the model and the fields out of the question are of the right type. A
+/// wrong one is an error upstream, and must not be answered from an entry.
+fn is_well_formed(body: &Json<'_>, kind: UpstreamKind) -> bool {
+    let streams = given(body, "stream").is_none_or(|value| value.as_bool().is_some());
+    let options = given(body, "stream_options").is_none_or(|value| value.as_object().is_some());
+    names_model(body, kind) && streams && options
+}
+
+/// Whether a model is named: in `model`, in an aggregator's list of `models`, or
+/// on Azure by the deployment in the path.
+fn names_model(body: &Json<'_>, kind: UpstreamKind) -> bool {
+    if let Some(model) = given(body, "model") {
+        return model.as_str().is_some_and(|name| !name.is_empty());
+    }
+    !items(body, "models").is_empty() || kind == UpstreamKind::Azure
+}
+
+/// Whether the upstream is asked to keep the completion.
+fn stores(body: &Json<'_>) -> bool {
+    given(body, "store").is_some_and(|value| value.as_bool() != Some(false))
+}
+
+fn is_volatile(body: &Json<'_>) -> bool {
+    let named = |name: &str| {
+        name.ends_with(ONLINE_SUFFIX) || VOLATILE_MODELS.iter().any(|part| name.contains(part))
+    };
+    let listed = items(body, "models")
+        .iter()
+        .filter_map(Json::as_str)
+        .any(named);
+    let web_plugin = items(body, "plugins")
+        .iter()
+        .any(|plugin| plugin.get("id").and_then(Json::as_str) == Some("web"));
+    body.get("model").and_then(Json::as_str).is_some_and(named)
+        || listed
+        || web_plugin
+        || VOLATILE_FIELDS
+            .iter()
+            .any(|name| given(body, name).is_some())
+}
+
+fn has_hosted_tool(body: &Json<'_>) -> bool {
+    items(body, "tools")
+        .iter()
+        .filter_map(|tool| tool.get("type")?.as_str())
+        .any(|kind| !matches!(kind, "function" | "custom"))
+}
+
+/// Whether sound is asked for, or an answer in sound is referred to by its id.
+fn speaks(body: &Json<'_>, messages: &[Json<'_>]) -> bool {
+    let modality = items(body, "modalities")
+        .iter()
+        .any(|modality| modality.as_str() == Some("audio"));
+    let spoken = |message: &Json<'_>| given(message, "audio").is_some();
+    modality || given(body, "audio").is_some() || messages.iter().any(spoken)
+}
+
+/// Whether a message shows something that is not in the request itself.
+fn refers(message: &Json<'_>) -> bool {
+    message.get("content").is_some_and(contains_reference)
+}
+
+fn contains_reference(value: &Json<'_>) -> bool {
+    match value {
+        Json::Object(members) => members
+            .iter()
+            .any(|(name, value)| is_reference(name, value) || contains_reference(value)),
+        Json::Array(items) => items.iter().any(contains_reference),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => false,
+    }
+}
+
+/// Whether a member points elsewhere: at a file by its id, or by an address in a
+/// member meant for addresses. A `data:` address is its own content.
+fn is_reference(name: &str, value: &Json<'_>) -> bool {
+    let addresses = matches!(name, "url" | "uri" | "file_data" | "data")
+        || name.ends_with("_url")
+        || name.ends_with("_uri");
+    match value.as_str() {
+        Some(_) if name == "file_id" => true,
+        Some(text) => addresses && is_address(text),
+        None => false,
+    }
+}
+
+/// Whether a text is an absolute address (RFC 3986 §3): `https://…`, `gs://…`,
+/// and `http:…`, which some readers repair. Plain base64 has no colon.
+fn is_address(text: &str) -> bool {
+    let text = text.trim_start();
+    let scheme_bytes = text
+        .bytes()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        .count();
+    match text.split_at_checked(scheme_bytes) {
+        Some((scheme, rest)) => {
+            !scheme.is_empty() && !scheme.eq_ignore_ascii_case("data") && rest.starts_with(':')
+        }
+        None => false,
+    }
+}
+
+/// A member that is there and not null.
+fn given<'a>(value: &'a Json<'a>, name: &str) -> Option<&'a Json<'a>> {
+    value.get(name).filter(|value| !value.is_null())
+}
+
+/// The items of a member; none if it is missing or no array.
+fn items<'a>(value: &'a Json<'a>, name: &str) -> &'a [Json<'a>] {
+    value.get(name).and_then(Json::as_array).unwrap_or_default()
+}

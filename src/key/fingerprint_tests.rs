@@ -1,0 +1,178 @@
+//! Golden values of the layout, and every component of a key told apart.
+
+use std::collections::HashSet;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::key::chat::{Rules, identify};
+use crate::wire::UpstreamKind;
+use crate::wire::json::parse;
+
+use super::*;
+
+const SECRET: CacheSecret = CacheSecret::new([7; 32]);
+const BODY: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Say hi"}],"temperature":0.5,"stream":true}"#;
+
+fn scope(credential: &[u8]) -> Scope {
+    Scope::derive(&SECRET, &[("authorization", credential)])
+}
+
+fn address(headers: &HeaderMap) -> Address<'_> {
+    Address {
+        upstream: "https://api.openai.com",
+        operation: Operation::Chat,
+        path: "/v1/chat/completions",
+        query: None,
+        headers,
+    }
+}
+
+fn question(body: &str) -> Canonical {
+    let rules = Rules {
+        kind: UpstreamKind::OpenAi,
+        remote_references: false,
+    };
+    identify(&parse(body.as_bytes()).unwrap(), rules).unwrap()
+}
+
+fn with_header(name: &'static str, value: &'static str) -> HeaderMap {
+    [(
+        HeaderName::from_static(name),
+        HeaderValue::from_static(value),
+    )]
+    .into_iter()
+    .collect()
+}
+
+/// The values were made by another implementation of the documented layout. If
+/// this fails, every stored entry is lost: change the version in the labels together with these values, and say so in the changelog.
+#[test]
+fn the_layout_of_version_1_stands_still() {
+    let headers = with_header("openai-beta", "x=v1");
+    let address = Address {
+        query: Some("api-version=1"),
+        ..address(&headers)
+    };
+    let maker = Fingerprinter::new(&SECRET);
+    let scope = scope(b"Bearer sk-test");
+    let key = maker.key(&scope, &address, &question(BODY));
+    assert_eq!(
+        key.to_string(),
+        "5e91d08873f854d12e506b661096a29000e298be2d9496b6b54a7bc833f86631"
+    );
+    assert_eq!(hex::encode(key.proof()), "0521d6f2973930aa43f22fd417211906");
+    assert_eq!(
+        hex::encode(maker.raw_digest(&scope, &address, BODY.as_bytes())),
+        "afd7b33e0d5926bcecf985595b203f8505b39279049e936736884f13ecfa2dec"
+    );
+}
+
+#[test]
+fn each_component_makes_another_key() {
+    let none = HeaderMap::new();
+    let beta = with_header("openai-beta", "a");
+    let other_beta = with_header("openai-beta", "b");
+    let base = address(&none);
+    let addresses = [
+        base,
+        Address {
+            upstream: "https://other",
+            ..base
+        },
+        Address {
+            operation: Operation::Passthrough,
+            ..base
+        },
+        Address {
+            path: "/v1/chat/completionsx",
+            ..base
+        },
+        Address {
+            query: Some(""),
+            ..base
+        },
+        Address {
+            query: Some("a=b"),
+            ..base
+        },
+        Address {
+            headers: &beta,
+            ..base
+        },
+        Address {
+            headers: &other_beta,
+            ..base
+        },
+    ];
+    let bodies = [BODY.to_owned(), BODY.replace("hi", "ho")];
+    let makers = [
+        Fingerprinter::new(&SECRET),
+        Fingerprinter::new(&CacheSecret::new([8; 32])),
+    ];
+    let (mut ids, mut proofs, mut raws) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for maker in &makers {
+        for scope in [scope(b"a"), scope(b"b")] {
+            for address in &addresses {
+                for body in &bodies {
+                    let key = maker.key(&scope, address, &question(body));
+                    assert!(ids.insert(*key.id()), "{address:?} {body}");
+                    assert!(proofs.insert(*key.proof()), "{address:?} {body}");
+                    assert!(raws.insert(maker.raw_digest(&scope, address, body.as_bytes())));
+                    assert_ne!(key.id().get(..16), Some(key.proof().as_slice()));
+                }
+            }
+        }
+    }
+    assert_eq!(ids.len(), 2 * 2 * addresses.len() * 2);
+}
+
+#[test]
+fn bytes_moved_from_one_component_to_the_next_make_another_key() {
+    let none = HeaderMap::new();
+    let maker = Fingerprinter::new(&SECRET);
+    let key = |upstream, path| {
+        maker.key(
+            &scope(b"a"),
+            &Address {
+                upstream,
+                path,
+                ..address(&none)
+            },
+            &question(BODY),
+        )
+    };
+    assert_ne!(key("ab", "c"), key("a", "bc"));
+    let raw = |query, body: &[u8]| {
+        maker.raw_digest(
+            &scope(b"a"),
+            &Address {
+                query,
+                ..address(&none)
+            },
+            body,
+        )
+    };
+    assert_ne!(raw(Some("a"), b"bc"), raw(Some("ab"), b"c"));
+    assert_ne!(raw(None, b""), raw(Some(""), b""));
+}
+
+#[test]
+fn headers_that_are_not_in_the_question_make_no_other_key() {
+    let none = HeaderMap::new();
+    let mut some = with_header("user-agent", "curl");
+    some.insert("authorization", HeaderValue::from_static("Bearer other"));
+    some.insert("x-stainless-retry-count", HeaderValue::from_static("1"));
+    some.insert("cache-control", HeaderValue::from_static("no-cache"));
+    let maker = Fingerprinter::new(&SECRET);
+    let key = |headers| maker.key(&scope(b"a"), &address(headers), &question(BODY));
+    assert_eq!(key(&none), key(&some));
+}
+
+#[test]
+fn a_stream_and_its_json_have_one_key() {
+    let none = HeaderMap::new();
+    let maker = Fingerprinter::new(&SECRET);
+    let key = |body: &str| maker.key(&scope(b"a"), &address(&none), &question(body));
+    assert_eq!(key(BODY), key(&BODY.replace(r#","stream":true"#, "")));
+    assert_eq!(format!("{maker:?}"), "Fingerprinter(…)");
+}

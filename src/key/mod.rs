@@ -1,0 +1,71 @@
+//! Which requests are the same: the canonical form and the key made of it.
+//!
+//! A [`Key`] cannot be built without a [`Scope`], so no entry exists outside a
+//! tenant. The module is pure: bytes in, digests out.
+//!
+//! The rule is "everything but a short deny-list": a field or header nobody has
+//! heard of is part of the question, because leaving it out could give one
+//! caller another caller's answer, while leaving it in costs a miss at worst.
+//! Whatever is odd enough that two servers might read it differently is not
+//! identified at all, but has a [`Bypass`].
+
+pub mod bypass;
+pub mod canonical;
+pub mod chat;
+pub mod fingerprint;
+mod frame;
+pub mod headers;
+mod mac;
+pub mod scope;
+
+use std::fmt;
+
+pub use bypass::Bypass;
+pub use canonical::Canonical;
+pub use fingerprint::{Address, Fingerprinter};
+pub use scope::{CacheSecret, Scope};
+
+/// The name of an entry, and the proof that it is this request's.
+///
+/// `id` names the entry in a backend. `proof` is a second digest of the same
+/// canonical bytes under another secret; it is sealed into the entry and
+/// compared on read, so that not even a forged or swapped name gives a wrong answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    id: [u8; 32],
+    proof: [u8; 16],
+}
+
+impl Key {
+    /// The entry's name in a backend.
+    pub const fn id(&self) -> &[u8; 32] {
+        &self.id
+    }
+
+    /// The second digest, compared when an entry is opened.
+    pub const fn proof(&self) -> &[u8; 16] {
+        &self.proof
+    }
+
+    /// A key for tests of the modules that only carry keys.
+    #[cfg(test)]
+    pub(crate) const fn for_tests(seed: u8) -> Self {
+        Self {
+            id: [seed; 32],
+            proof: [seed.wrapping_add(128); 16],
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.id))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short: String = hex::encode(self.id).chars().take(8).collect();
+        write!(f, "Key({short}…)")
+    }
+}
