@@ -4,3 +4,4 @@
 pub mod clock;
 pub mod wire;
 pub mod key;
+pub mod policy;

@@ -1,0 +1,44 @@
+//! What an operator decides about freshness and storing.
+
+use std::time::Duration;
+
+/// The configuration of this module.
+#[derive(Clone, Debug)]
+pub struct PolicyOptions {
+    /// How long a completion is fresh. Default: 7 days.
+    pub completion_ttl: Duration,
+    /// The longest freshness a client may ask for. Default: 30 days.
+    pub ttl_max: Duration,
+    /// How long past its freshness an entry is served while it is refreshed.
+    /// Default: zero, that is never: answers of models are not time series.
+    pub stale_while_revalidate: Duration,
+    /// How long past its freshness an entry stands in for a failing upstream.
+    /// Default: 24 hours.
+    pub stale_if_error: Duration,
+    /// Whether clients may demand a new answer (`no-cache`, `max-age`,
+    /// `min-fresh`). Default: true.
+    pub clients_may_bypass: bool,
+    /// Whether clients may make entries serve longer than configured
+    /// (`max-stale`, `stale-if-error`, a longer `x-cache-ttl`). Default: true.
+    pub clients_may_extend: bool,
+    /// Whether requests that point at content elsewhere are stored. Default: false.
+    pub allow_remote_refs: bool,
+    /// The largest answer that is stored, in bytes of its JSON. Default: 8 MiB.
+    pub entry_bytes_max: usize,
+}
+
+impl Default for PolicyOptions {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        Self {
+            completion_ttl: DAY * 7,
+            ttl_max: DAY * 30,
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: DAY,
+            clients_may_bypass: true,
+            clients_may_extend: true,
+            allow_remote_refs: false,
+            entry_bytes_max: 8 * 1024 * 1024,
+        }
+    }
+}
