@@ -5,3 +5,4 @@ pub mod clock;
 pub mod wire;
 pub mod key;
 pub mod policy;
+pub mod entry;

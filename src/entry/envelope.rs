@@ -1,0 +1,263 @@
+//! Sealing and opening entries.
+//!
+//! A sealed entry is head ‖ metadata ‖ check (16 bytes) ‖ payload. The check is
+//! SHA-256, cut to 128 bits, over the key's id and proof and everything else in
+//! the entry as it is stored. It is compared before the metadata or the payload
+//! are looked at, so that neither decoder sees bytes this program did not write
+//! for this key. As the proof is nowhere in a backend, who can write there can
+//! make entries unreadable but cannot make one.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::codec;
+use super::dictionary;
+use super::header::{FLAG_DICTIONARY, FLAG_ZSTD, HEADER_BYTES, Header, Unreadable};
+use super::{Entry, Meta};
+use crate::clock::UnixMillis;
+use crate::key::Key;
+use crate::wire::Operation;
+
+const CHECK_BYTES: usize = 16;
+
+/// What opening an entry may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest body, in bytes. Default: 64 MiB.
+    pub plain_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            plain_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Why an entry cannot be sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The body is longer than 4 GiB.
+    #[error("the body is too long to be stored")]
+    BodyTooLong,
+    /// The metadata are longer than 64 KiB.
+    #[error("the metadata are too long to be stored")]
+    MetaTooLong,
+}
+
+/// Why stored bytes are not the entry of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// They are no sealed entry, or the beginning of one.
+    #[error("not a stored entry")]
+    Foreign,
+    /// They were written by another version of this program.
+    #[error("written as version {0}")]
+    Version(u8),
+    /// They use something this version does not know: an operation, an
+    /// encryption, a dictionary.
+    #[error("written with something unknown to this version")]
+    Unsupported,
+    /// They were changed, or belong to another key.
+    #[error("the check does not match")]
+    Mismatch,
+    /// The body is longer than allowed.
+    #[error("the body is longer than allowed")]
+    TooLarge,
+    /// The check matches, and still they cannot be decoded.
+    #[error("the content cannot be decoded")]
+    Undecodable,
+}
+
+impl OpenError {
+    /// Whether the bytes are of no use to anyone. Those of another version are:
+    /// while servers are being upgraded, each leaves the others' entries alone.
+    pub const fn is_damage(self) -> bool {
+        match self {
+            Self::Foreign | Self::Mismatch | Self::TooLarge | Self::Undecodable => true,
+            Self::Version(_) | Self::Unsupported => false,
+        }
+    }
+
+    /// The name used in logs and metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign",
+            Self::Version(_) => "version",
+            Self::Unsupported => "unsupported",
+            Self::Mismatch => "mismatch",
+            Self::TooLarge => "too_large",
+            Self::Undecodable => "undecodable",
+        }
+    }
+}
+
+impl From<Unreadable> for OpenError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Foreign => Self::Foreign,
+            Unreadable::Version(version) => Self::Version(version),
+        }
+    }
+}
+
+/// What can be told of a sealed entry without decoding its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// Which endpoint family it answers.
+    pub operation: Operation,
+    /// When the call that got it began.
+    pub stored_at: UnixMillis,
+    /// How long after `stored_at` it is fresh.
+    pub fresh_for: Duration,
+    /// What is known of the answer.
+    pub meta: Meta,
+    /// The length of the body, in bytes.
+    pub body_bytes: u32,
+}
+
+/// Seals an entry for storing it under `key`.
+///
+/// # Errors
+/// If the body or the metadata are too long for the layout.
+pub fn seal(entry: &Entry, key: &Key) -> Result<Vec<u8>, SealError> {
+    let meta = minicbor::to_vec(&entry.meta).map_err(|_cbor| SealError::MetaTooLong)?;
+    let compressed = codec::compress(&entry.body);
+    let (payload, flags, dictionary) = match &compressed {
+        Some(frame) => (frame.bytes.as_slice(), frame.flags(), frame.dictionary),
+        None => (entry.body.as_ref(), 0, 0),
+    };
+    let header = Header {
+        kind: entry.operation.code(),
+        flags,
+        dictionary,
+        stored_at: entry.stored_at,
+        fresh_millis: u64::try_from(entry.fresh_for.as_millis()).unwrap_or(u64::MAX),
+        plain_len: u32::try_from(entry.body.len()).map_err(|_long| SealError::BodyTooLong)?,
+        meta_len: u16::try_from(meta.len()).map_err(|_long| SealError::MetaTooLong)?,
+    }
+    .to_bytes();
+    let check = check(key, &[&header, &meta], payload);
+    let mut sealed = Vec::with_capacity(HEADER_BYTES + meta.len() + CHECK_BYTES + payload.len());
+    sealed.extend_from_slice(&header);
+    sealed.extend_from_slice(&meta);
+    sealed.extend_from_slice(&check);
+    sealed.extend_from_slice(payload);
+    Ok(sealed)
+}
+
+/// Opens what was sealed under `key`.
+///
+/// # Errors
+/// If the bytes are anything but what [`seal`] made of an entry for this key, or
+/// if the body is longer than `limits` allow.
+pub fn open(sealed: &[u8], key: &Key, limits: Limits) -> Result<Entry, OpenError> {
+    let checked = Checked::read(sealed, key)?;
+    let told = checked.tell()?;
+    Ok(Entry {
+        operation: told.operation,
+        stored_at: told.stored_at,
+        fresh_for: told.fresh_for,
+        meta: told.meta,
+        body: checked.body(limits)?,
+    })
+}
+
+/// Reads what is known of a sealed entry, checked as [`open`] checks it.
+///
+/// # Errors
+/// As [`open`], except that the body is not decoded.
+pub fn peek(sealed: &[u8], key: &Key) -> Result<Peeked, OpenError> {
+    Checked::read(sealed, key)?.tell()
+}
+
+/// A sealed entry taken apart, after its check was found right.
+struct Checked<'a> {
+    header: Header,
+    meta: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl<'a> Checked<'a> {
+    fn read(sealed: &'a [u8], key: &Key) -> Result<Self, OpenError> {
+        let (header, rest) = Header::read(sealed)?;
+        let (meta, rest) = rest
+            .split_at_checked(usize::from(header.meta_len))
+            .ok_or(OpenError::Foreign)?;
+        let (stored, payload) = rest
+            .split_first_chunk::<CHECK_BYTES>()
+            .ok_or(OpenError::Foreign)?;
+        let head = sealed.get(..HEADER_BYTES).ok_or(OpenError::Foreign)?;
+        if check(key, &[head, meta], payload) != *stored {
+            return Err(OpenError::Mismatch);
+        }
+        Ok(Self {
+            header,
+            meta,
+            payload,
+        })
+    }
+
+    fn tell(&self) -> Result<Peeked, OpenError> {
+        if !self.header.flags_are_known() {
+            return Err(OpenError::Unsupported);
+        }
+        Ok(Peeked {
+            operation: Operation::from_code(self.header.kind).ok_or(OpenError::Unsupported)?,
+            stored_at: self.header.stored_at,
+            fresh_for: Duration::from_millis(self.header.fresh_millis),
+            meta: minicbor::decode(self.meta).map_err(|_cbor| OpenError::Undecodable)?,
+            body_bytes: self.header.plain_len,
+        })
+    }
+
+    fn body(&self, limits: Limits) -> Result<Bytes, OpenError> {
+        let plain_len = usize::try_from(self.header.plain_len)
+            .ok()
+            .filter(|len| *len <= limits.plain_bytes_max)
+            .ok_or(OpenError::TooLarge)?;
+        let flags = self.header.flags;
+        if flags & FLAG_ZSTD == 0 {
+            return if self.payload.len() == plain_len && flags & FLAG_DICTIONARY == 0 {
+                Ok(Bytes::copy_from_slice(self.payload))
+            } else {
+                Err(OpenError::Undecodable)
+            };
+        }
+        let dictionary = self.header.dictionary;
+        let needs_one = flags & FLAG_DICTIONARY != 0;
+        if needs_one != (dictionary != 0) {
+            return Err(OpenError::Undecodable);
+        }
+        if needs_one && dictionary::bytes(dictionary).is_none() {
+            return Err(OpenError::Unsupported);
+        }
+        codec::decompress(self.payload, dictionary, plain_len)
+            .map(Bytes::from)
+            .map_err(|_zstd| OpenError::Undecodable)
+    }
+}
+
+/// The digest that binds an entry to its key. The parts need no framing of their
+/// own: all but the last have lengths the head tells.
+fn check(key: &Key, parts: &[&[u8]], payload: &[u8]) -> [u8; CHECK_BYTES] {
+    let mut digest = Sha256::new()
+        .chain_update(key.id())
+        .chain_update(key.proof());
+    for part in parts {
+        digest.update(part);
+    }
+    let digest: [u8; 32] = digest.chain_update(payload).finalize().into();
+    let mut check = [0; CHECK_BYTES];
+    for (kept, byte) in check.iter_mut().zip(digest) {
+        *kept = byte;
+    }
+    check
+}
+
+#[cfg(test)]
+#[path = "envelope_tests.rs"]
+mod tests;
