@@ -6,3 +6,4 @@ pub mod wire;
 pub mod key;
 pub mod policy;
 pub mod entry;
+pub mod operation;

@@ -1,0 +1,158 @@
+//! What the story needs to know of an endpoint family, and nothing else of it.
+//!
+//! An operation is an [`Adapter`]: how its requests are read, how its stream
+//! becomes the one form that is stored, how that becomes a stream again, and what
+//! may be stored. Adding one adds a file here; the path of a request stays as it is.
+//! Adapters are pure: they see bytes and values, never a connection or a clock.
+
+mod chat;
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+
+use crate::key::{Bypass, Canonical};
+use crate::policy::{PolicyOptions, Refusal};
+use crate::wire::error::ErrorBody;
+use crate::wire::sse::Frame;
+use crate::wire::{Json, Operation, UpstreamKind, Usage};
+
+/// An endpoint family.
+pub trait Adapter: Debug + Send + Sync {
+    /// Its name.
+    fn operation(&self) -> Operation;
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// If the request must not be answered from a store, with the reason.
+    fn read(
+        &self,
+        request: &Json<'_>,
+        kind: UpstreamKind,
+        policy: &PolicyOptions,
+    ) -> Result<Question, Bypass>;
+
+    /// The request changed so that a stream will tell its usage; `None` if it
+    /// does already. All other bytes stay as the client wrote them.
+    fn asking_for_usage(&self, request: &[u8]) -> Option<Vec<u8>>;
+
+    /// Starts to read a stream.
+    fn fold(&self) -> Box<dyn Fold>;
+
+    /// The stored form as a stream, or `None` if it cannot be told as one.
+    fn replay(&self, answer: &Json<'_>, with_usage: bool) -> Option<Vec<u8>>;
+
+    /// Whether the answer may be stored.
+    ///
+    /// # Errors
+    /// The gate that refused it.
+    fn judge(&self, answer: &Json<'_>, question: &QuestionFacts) -> Result<(), Refusal>;
+
+    /// What is noted of an answer.
+    fn facts(&self, answer: &Json<'_>) -> AnswerFacts;
+
+    /// An error in the middle of a stream, as the family's clients understand it.
+    fn error_event(&self, error: &ErrorBody<'_>) -> Bytes;
+}
+
+/// A stream being read.
+pub trait Fold: Send + Debug {
+    /// Takes the next frame in.
+    fn frame(&mut self, frame: &Frame) -> Read;
+
+    /// Stops keeping what is read: there is too much of it. Frames are still told
+    /// apart, but there will be no answer.
+    fn forget(&mut self);
+
+    /// The whole answer in the form that is stored.
+    ///
+    /// # Errors
+    /// Why the stream is no whole answer.
+    fn finish(self: Box<Self>, end: StreamEnd) -> Result<Json<'static>, Incomplete>;
+}
+
+/// What a frame meant.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// What it says about the stream.
+    pub mark: Mark,
+    /// The frame as a client sees it that did not ask for usage; `None` if it does not.
+    pub without_usage: Option<Bytes>,
+}
+
+/// What a frame says about the stream it is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A part of the answer.
+    Part,
+    /// Nothing that matters: a comment, a ping.
+    Nothing,
+    /// The end: whatever follows does not count.
+    Done,
+    /// The provider reports an error.
+    Error,
+    /// It cannot be understood: the stream can be passed on, but not stored.
+    Unreadable,
+}
+
+/// How a stream's bytes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// With the mark that says so.
+    Done,
+    /// The provider closed it properly, but without the mark.
+    Closed,
+}
+
+/// A stream that is no whole answer, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Incomplete {
+    /// It ended before its end: a client must not take it for whole.
+    #[error("the stream ended too early: {0}")]
+    Cut(&'static str),
+    /// It ended as the provider meant it to, but it is not what could be stored.
+    #[error("the stream is no whole answer: {0}")]
+    Odd(&'static str),
+}
+
+/// A request, as far as the story needs it.
+#[derive(Debug)]
+pub struct Question {
+    /// The canonical form: equal for requests that mean the same.
+    pub canonical: Canonical,
+    /// What a request says besides its meaning.
+    pub facts: QuestionFacts,
+}
+
+/// What a request says besides its meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuestionFacts {
+    /// The model asked for.
+    pub model: String,
+    /// Whether the answer is wanted as a stream.
+    pub wants_stream: bool,
+    /// Whether a stream is to tell its usage.
+    pub wants_usage: bool,
+    /// Whether the request itself limits the answer's length.
+    pub limits_length: bool,
+}
+
+/// What is noted of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// The model that answered.
+    pub model: Option<String>,
+    /// The answer's own id.
+    pub id: Option<String>,
+    /// The tokens it took.
+    pub usage: Option<Usage>,
+}
+
+/// The adapter of an operation; `None` for what is only passed through.
+pub fn adapter(operation: Operation) -> Option<&'static dyn Adapter> {
+    match operation {
+        Operation::Passthrough => None,
+        Operation::Chat => Some(&chat::Chat),
+    }
+}
