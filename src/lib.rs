@@ -7,3 +7,4 @@ pub mod key;
 pub mod policy;
 pub mod entry;
 pub mod operation;
+pub mod backend;

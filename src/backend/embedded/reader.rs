@@ -1,0 +1,132 @@
+//! The threads that read.
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::sync::oneshot;
+
+use super::{Shared, file, millis, receive};
+use crate::backend::{BackendError, Size};
+
+/// How long an entry counts as just used, in milliseconds: noting each use would
+/// turn every read into a write.
+const TOUCH_INTERVAL_MILLIS: u64 = 5 * 60 * 1000;
+
+type Reply<T> = oneshot::Sender<Result<T, BackendError>>;
+
+/// What a reader can be asked.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// The entry of an id.
+    Get([u8; 32], Reply<Option<Bytes>>),
+    /// How much is kept.
+    Size(Reply<Size>),
+    /// Whether the file can be read.
+    Ping(Reply<()>),
+}
+
+/// Answers questions until nobody can ask any more.
+pub(super) fn run(shared: &Shared, questions: &Mutex<Receiver<Question>>) {
+    let mut reader = Reader {
+        shared,
+        opened: None,
+    };
+    while let Some(question) = receive(questions) {
+        match question {
+            Question::Get(id, reply) => reader.reply(reply, |reader| reader.get(&id)),
+            Question::Size(reply) => reader.reply(reply, Reader::size),
+            Question::Ping(reply) => reader.reply(reply, Reader::ping),
+        }
+    }
+}
+
+struct Reader<'a> {
+    shared: &'a Shared,
+    opened: Option<(u64, Connection)>,
+}
+
+impl Reader<'_> {
+    fn reply<T>(
+        &mut self,
+        reply: Reply<T>,
+        read: impl FnOnce(&mut Self) -> Result<T, BackendError>,
+    ) {
+        // Who asked may have given up: answering a queue of those would make
+        // those behind it give up as well.
+        if reply.is_closed() {
+            return;
+        }
+        let result = read(self).map_err(|error| self.of_the_file(error));
+        // If nobody waits for it any more, nothing is lost.
+        drop(reply.send(result));
+    }
+
+    /// An error that is the file's, not one entry's.
+    fn of_the_file(&self, error: BackendError) -> BackendError {
+        let BackendError::Corrupt(cause) = error else {
+            return error;
+        };
+        self.shared.damaged.store(true, Ordering::Release);
+        BackendError::Unavailable(cause)
+    }
+
+    fn connection(&mut self) -> Result<&Connection, BackendError> {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let opened = match self.opened.take() {
+            Some((of, connection)) if of == generation => connection,
+            Some(_) | None => file::open_to_read(&self.shared.path)?,
+        };
+        let (_, connection) = self.opened.insert((generation, opened));
+        Ok(connection)
+    }
+
+    fn get(&mut self, id: &[u8; 32]) -> Result<Option<Bytes>, BackendError> {
+        let now = self.shared.now();
+        let found: Option<(Vec<u8>, i64)> = self
+            .connection()?
+            .prepare_cached(
+                "SELECT sealed, used_at FROM entries WHERE key = ?1 AND expires_at > ?2",
+            )?
+            .query_row(params![id, now], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        Ok(found.map(|(sealed, used_at)| {
+            if now.saturating_sub(used_at) >= millis(TOUCH_INTERVAL_MILLIS) {
+                self.shared.touch(*id);
+            }
+            Bytes::from(sealed)
+        }))
+    }
+
+    fn size(&mut self) -> Result<Size, BackendError> {
+        let connection = self.connection()?;
+        let entries: i64 =
+            connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0))?;
+        Ok(Size {
+            entries: u64::try_from(entries).unwrap_or(0),
+            bytes: live_bytes(connection)?,
+        })
+    }
+
+    fn ping(&mut self) -> Result<(), BackendError> {
+        self.connection()?
+            .prepare_cached("SELECT 1 FROM records LIMIT 1")?
+            .exists([])?;
+        Ok(())
+    }
+}
+
+/// The bytes of the pages that hold something. The file may be larger, by pages
+/// that are free for what comes next.
+pub(super) fn live_bytes(connection: &Connection) -> Result<u64, BackendError> {
+    let pragma = |sql: &str| -> Result<u64, BackendError> {
+        let count: i64 = connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    };
+    let pages = pragma("PRAGMA page_count")?.saturating_sub(pragma("PRAGMA freelist_count")?);
+    Ok(pages.saturating_mul(file::PAGE_BYTES))
+}

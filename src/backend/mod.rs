@@ -1,0 +1,105 @@
+//! Where answers are kept, and the only place that knows how.
+//!
+//! [`Store`] is the front the rest of the program uses: a memory tier before one
+//! backend, which is embedded or Redis. No failure of a backend is ever the
+//! reason for a failed request: a look-up that cannot be done is a miss, and what
+//! cannot be written now is written later or counted as dropped.
+//!
+//! A third backend is a folder beside [`embedded`] and [`redis`] that implements
+//! [`Entries`] and [`Records`], and passes `contract`.
+
+pub mod breaker;
+pub mod cached;
+#[cfg(test)]
+mod contract;
+pub mod embedded;
+pub mod error;
+mod guard;
+mod memory;
+mod metrics;
+pub mod options;
+pub mod redis;
+#[cfg(test)]
+mod scripted;
+mod secret;
+pub mod store;
+mod write_queue;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::clock::UnixMillis;
+use crate::key::Key;
+use crate::wire::Operation;
+
+pub use breaker::Standing;
+pub use cached::Cached;
+pub use error::BackendError;
+pub use options::{BackendChoice, BackendOptions};
+pub use store::{Health, Store, Tier};
+
+/// A backend that keeps entries. It knows sealed bytes only.
+///
+/// Implementations bound no time themselves, and are cancelled by dropping the
+/// future: a value is then written whole or not at all.
+pub trait Entries: Send + Sync + Debug {
+    /// The name used in health reports and metric labels.
+    fn name(&self) -> &'static str;
+
+    /// The entry of a key, unless there is none or its time is over.
+    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Bytes>, BackendError>>;
+
+    /// Keeps an entry for the time it says, in the place of any other of the key.
+    fn put(&self, key: Key, record: Record) -> BoxFuture<'_, Result<(), BackendError>>;
+
+    /// Forgets an entry. There need not be one.
+    fn remove(&self, key: &Key) -> BoxFuture<'_, Result<(), BackendError>>;
+
+    /// How much is kept.
+    fn size(&self) -> BoxFuture<'_, Result<Size, BackendError>>;
+
+    /// Whether the backend answers at all.
+    fn ping(&self) -> BoxFuture<'_, Result<(), BackendError>>;
+
+    /// Notes that an entry was served from elsewhere, so that it does not look
+    /// unused. Never waits, and may be ignored.
+    fn touch(&self, _key: &Key) {}
+}
+
+/// A backend that keeps small values which do not expire.
+pub trait Records: Send + Sync + Debug {
+    /// The value kept under `name`; `fresh` becomes it if there is none. All who
+    /// ask get the same value, whichever of them was first.
+    fn get_or_create(
+        &self,
+        name: &'static str,
+        fresh: Bytes,
+    ) -> BoxFuture<'_, Result<Bytes, BackendError>>;
+}
+
+/// An entry as it is handed to a backend.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The sealed entry.
+    pub sealed: Bytes,
+    /// How long to keep it, from now.
+    pub keep_for: Duration,
+    /// Its endpoint family, for backends that can be read by people.
+    pub operation: Operation,
+    /// The model asked for, for the same.
+    pub model: String,
+    /// When the call that got the answer began, for the same.
+    pub stored_at: UnixMillis,
+}
+
+/// How much a backend keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Entries, those whose time is over but that are not yet swept included.
+    pub entries: u64,
+    /// Bytes of storage.
+    pub bytes: u64,
+}

@@ -1,0 +1,190 @@
+//! The backend that several processes share: a Redis server, a Sentinel group or
+//! a Cluster.
+//!
+//! Every key is ours: `<prefix>:e1:` and the 32 raw bytes of an entry's id, or
+//! `<prefix>:r:` and a name from this source. Nothing a client sends is in any
+//! name. There are no hash tags, so that a Cluster spreads entries over its
+//! slots; no command here needs two keys. Every entry has a time to live. The
+//! one record, the cache's secret, has none: without it all entries are lost.
+
+mod address;
+mod error;
+mod link;
+#[cfg(test)]
+pub(super) mod test_server;
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use redis::{Cmd, FromRedisValue, Value, cmd};
+use secrecy::SecretString;
+
+use self::address::Address;
+use self::link::Link;
+use super::{BackendError, Entries, Record, Records, Size};
+use crate::key::Key;
+
+/// The layout of the values under entry keys; part of their names, so that
+/// another layout never meets them.
+const ENTRY_FAMILY: &str = ":e1:";
+const RECORD_FAMILY: &str = ":r:";
+/// Longer than any entry is kept, and well within what Redis takes.
+const MILLIS_MAX: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+
+/// Entries and records in Redis.
+#[derive(Debug)]
+pub struct Redis {
+    link: Link,
+    prefix: String,
+}
+
+impl Redis {
+    /// The name used in health reports and metric labels.
+    pub const NAME: &'static str = "redis";
+
+    /// Prepares for the server of `url`, and connects to it in the background: it
+    /// need not be there. `database` overrides the URL's. Needs a runtime to run
+    /// in.
+    ///
+    /// The URL is `redis://` or `rediss://` (TLS) for a server, `redis+unix://`
+    /// for a socket; `redis-cluster://` or `rediss-cluster://` (or `?cluster=true`)
+    /// for a Cluster, with any of its nodes as `host:port,host:port`;
+    /// `redis+sentinel://` or `rediss+sentinel://` for a Sentinel group, with the
+    /// sentinels as `host:port,host:port` and the path `/master-name/database`.
+    ///
+    /// # Errors
+    /// [`BackendError::Invalid`] if the URL or the prefix make no sense.
+    pub fn new(
+        url: &SecretString,
+        database: Option<i64>,
+        prefix: &str,
+    ) -> Result<Self, BackendError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        if prefix.is_empty() || !prefix.bytes().all(is_plain) {
+            let reason = "the prefix of Redis keys must be letters, digits and -_.:".to_owned();
+            return Err(BackendError::Invalid(reason));
+        }
+        Ok(Self {
+            link: Link::new(Address::parse(url, database)?),
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    fn entry_key(&self, key: &Key) -> Vec<u8> {
+        [self.prefix.as_bytes(), ENTRY_FAMILY.as_bytes(), key.id()].concat()
+    }
+
+    async fn query(&self, command: Cmd) -> Result<Value, BackendError> {
+        self.link.query(command).await
+    }
+}
+
+impl Entries for Redis {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Bytes>, BackendError>> {
+        let command = with(cmd("GET"), self.entry_key(key));
+        async move {
+            let found: Option<Vec<u8>> = read(self.query(command).await?)?;
+            Ok(found.map(Bytes::from))
+        }
+        .boxed()
+    }
+
+    fn put(&self, key: Key, record: Record) -> BoxFuture<'_, Result<(), BackendError>> {
+        let millis = u64::try_from(record.keep_for.as_millis())
+            .unwrap_or(MILLIS_MAX)
+            .clamp(1, MILLIS_MAX);
+        let mut command = with(cmd("SET"), self.entry_key(&key));
+        command.arg(&*record.sealed).arg("PX").arg(millis);
+        async move { self.query(command).await.map(drop) }.boxed()
+    }
+
+    fn remove(&self, key: &Key) -> BoxFuture<'_, Result<(), BackendError>> {
+        let command = with(cmd("UNLINK"), self.entry_key(key));
+        async move { self.query(command).await.map(drop) }.boxed()
+    }
+
+    /// An estimate: all keys of the database, and all memory used for data. A
+    /// Redis that is shared with others counts theirs as well.
+    fn size(&self) -> BoxFuture<'_, Result<Size, BackendError>> {
+        async move {
+            let keys = self.query(cmd("DBSIZE")).await?;
+            let mut info = cmd("INFO");
+            info.arg("memory");
+            let memory = self.query(info).await?;
+            Ok(Size {
+                entries: total(&keys, &whole_number),
+                bytes: total(&memory, &used_memory),
+            })
+        }
+        .boxed()
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        self.link.ping().boxed()
+    }
+}
+
+impl Records for Redis {
+    fn get_or_create(
+        &self,
+        name: &'static str,
+        fresh: Bytes,
+    ) -> BoxFuture<'_, Result<Bytes, BackendError>> {
+        let key = format!("{}{RECORD_FAMILY}{name}", self.prefix);
+        async move {
+            let get = || with(cmd("GET"), key.as_bytes());
+            // Read first: a full server refuses to create even what is there.
+            let kept: Option<Vec<u8>> = read(self.query(get()).await?)?;
+            if let Some(kept) = kept {
+                return Ok(Bytes::from(kept));
+            }
+            let mut create = with(cmd("SET"), key.as_bytes());
+            create.arg(&*fresh).arg("NX");
+            self.query(create).await?;
+            let kept: Vec<u8> = read(self.query(get()).await?)?;
+            Ok(Bytes::from(kept))
+        }
+        .boxed()
+    }
+}
+
+fn with(mut command: Cmd, key: impl AsRef<[u8]>) -> Cmd {
+    command.arg(key.as_ref());
+    command
+}
+
+/// A Cluster answers with one value a node, a server with one.
+fn total(value: &Value, count: &dyn Fn(&Value) -> u64) -> u64 {
+    if let Value::Map(nodes) = value {
+        nodes.iter().map(|(_node, value)| count(value)).sum()
+    } else {
+        count(value)
+    }
+}
+
+fn whole_number(value: &Value) -> u64 {
+    redis::from_redis_value_ref(value).unwrap_or(0)
+}
+
+fn used_memory(value: &Value) -> u64 {
+    let info: String = redis::from_redis_value_ref(value).unwrap_or_default();
+    info.lines()
+        .find_map(|line| line.strip_prefix("used_memory_dataset:"))
+        .and_then(|bytes| bytes.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// A value of the type expected. What else it was is not told: it may be anything.
+fn read<T: FromRedisValue>(value: Value) -> Result<T, BackendError> {
+    redis::from_redis_value(value)
+        .map_err(|_other| BackendError::Corrupt("the value is of another type".to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! The front of the cache: memory before one backend.
+//!
+//! Looking up never fails and never takes longer than the backend's deadline.
+//! Inserting never waits. What cannot be read is a miss, counted and removed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::metrics::counter;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::breaker::Standing;
+use super::cached::Cached;
+use super::embedded::Embedded;
+use super::guard::Guard;
+use super::memory::Memory;
+use super::redis::Redis;
+use super::secret::Secrets;
+use super::write_queue::{Bounds, Change, WriteQueue};
+use super::{BackendChoice, BackendError, BackendOptions, Entries, Records, Size, metrics};
+use crate::clock::Clock;
+use crate::entry::{self, Entry, Limits, OpenError};
+use crate::key::{CacheSecret, Key};
+
+/// Opening longer values than this would hold up the thread's other requests.
+const OPEN_INLINE_BYTES_MAX: usize = 128 * 1024;
+/// How long an entry that was read from the backend is at least held in memory.
+/// The backend alone knows when a stale one is to be forgotten.
+const HOLD_MIN: Duration = Duration::from_mins(1);
+/// A time further off than any process lives.
+const FAR_OFF: Duration = Duration::from_hours(24 * 365 * 10);
+
+/// The cache. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    name: &'static str,
+    memory: Memory,
+    backed: Option<Backed>,
+    secrets: Secrets,
+    clock: Arc<dyn Clock>,
+}
+
+/// What there is behind the memory tier.
+#[derive(Debug)]
+struct Backed {
+    queue: WriteQueue,
+    guard: Arc<Guard>,
+}
+
+/// Where an answer was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// In this process.
+    Memory,
+    /// In the backend.
+    Backend,
+}
+
+impl Tier {
+    /// The name used in headers, logs and metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Backend => "backend",
+        }
+    }
+}
+
+/// How the cache is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Which backend is configured: `embedded`, `redis` or `memory`.
+    pub backend: &'static str,
+    /// Whether it answered when it was last asked. There is nothing to reach
+    /// behind `memory`.
+    pub reachable: bool,
+    /// Whether it is asked for entries.
+    pub read_breaker: Standing,
+    /// Whether it is given entries.
+    pub write_breaker: Standing,
+    /// Changes that wait to be written.
+    pub queue_depth: usize,
+    /// Bytes of their answers in memory.
+    pub queue_bytes: u64,
+    /// Changes given up since the start.
+    pub writes_dropped: u64,
+}
+
+type Opened = (Arc<dyn Entries>, Arc<dyn Records>);
+
+impl Store {
+    /// Opens the cache. Waits for no server; a backend that is away, or a disk
+    /// that cannot be written, is logged and done without.
+    ///
+    /// # Errors
+    /// If the options make no sense, or when called outside of a runtime.
+    pub fn open(options: &BackendOptions, clock: Arc<dyn Clock>) -> Result<Self, BackendError> {
+        if Handle::try_current().is_err() {
+            return Err(BackendError::Invalid("there is no runtime".to_owned()));
+        }
+        metrics::describe();
+        let (name, opened) = open_backend(options, &clock)?;
+        let (backed, records) = match opened {
+            Some((entries, records)) => {
+                let guard = Guard::new(entries, options.read_timeout, options.write_timeout);
+                let guard = Arc::new(guard);
+                let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default());
+                (Some(Backed { queue, guard }), Some(records))
+            }
+            None => (None, None),
+        };
+        Ok(Self(Arc::new(Parts {
+            name,
+            memory: Memory::new(options.memory_bytes_max),
+            backed,
+            secrets: Secrets::new(options.cache_secret.as_ref(), records)?,
+            clock,
+        })))
+    }
+
+    /// Looks in memory only. Waits for nothing.
+    pub fn lookup_memory(&self, key: &Key) -> Option<Arc<Cached>> {
+        let hit = self.0.memory.get(key)?;
+        if hit.touch_due
+            && let Some(backed) = &self.0.backed
+        {
+            backed.guard.touch(key);
+        }
+        Some(hit.cached)
+    }
+
+    /// Looks in memory, then in the backend. The tier says where the looking
+    /// ended. Never fails: what cannot be read is a miss.
+    pub async fn lookup(&self, key: &Key) -> (Option<Arc<Cached>>, Tier) {
+        if let Some(cached) = self.lookup_memory(key) {
+            return (Some(cached), Tier::Memory);
+        }
+        let Some(backed) = &self.0.backed else {
+            return (None, Tier::Memory);
+        };
+        match backed.queue.pending(key) {
+            Some(Change::Put(cached, until)) if until > Instant::now() => {
+                return (Some(cached), Tier::Memory);
+            }
+            Some(Change::Put(..) | Change::Remove) => return (None, Tier::Memory),
+            None => {}
+        }
+        (self.read(backed, key).await, Tier::Backend)
+    }
+
+    /// Keeps an answer: in memory at once, in the backend behind the reply. If one
+    /// that began later is there, that one stays. Returns the answer either way.
+    pub fn insert(&self, key: Key, entry: Entry, keep_for: Duration) -> Arc<Cached> {
+        let cached = Arc::new(Cached::new(entry));
+        let until = Instant::now() + keep_for.min(FAR_OFF);
+        if !keep_for.is_zero()
+            && self.0.memory.put(key, &cached, until)
+            && let Some(backed) = &self.0.backed
+        {
+            let change = Change::Put(Arc::clone(&cached), until);
+            backed.queue.push(key, change);
+        }
+        cached
+    }
+
+    /// Forgets an answer: in memory at once, in the backend behind the reply.
+    pub fn remove(&self, key: &Key) {
+        // First what is asked last, so that nobody finds it in between.
+        if let Some(backed) = &self.0.backed {
+            backed.queue.push(*key, Change::Remove);
+        }
+        self.0.memory.remove(key);
+    }
+
+    /// The secret that lasts, or one that stands in for it if the backend does
+    /// not tell it within `patience`.
+    pub async fn secret(&self, patience: Duration) -> Arc<CacheSecret> {
+        self.0.secrets.lasting(patience).await
+    }
+
+    /// The secret in force, now and after each change.
+    pub fn secrets(&self) -> watch::Receiver<Arc<CacheSecret>> {
+        self.0.secrets.subscribe()
+    }
+
+    /// How the cache is doing. Waits for nothing.
+    pub fn health(&self) -> Health {
+        let depth = self.0.backed.as_ref().map(|backed| backed.queue.depth());
+        let guard = self.0.backed.as_ref().map(|backed| &backed.guard);
+        let missing = if self.0.name == MEMORY {
+            Standing::Closed
+        } else {
+            Standing::Open
+        };
+        Health {
+            backend: self.0.name,
+            reachable: guard.map_or(self.0.name == MEMORY, |guard| guard.is_reachable()),
+            read_breaker: guard.map_or(missing, |guard| guard.reads()),
+            write_breaker: guard.map_or(missing, |guard| guard.writes()),
+            queue_depth: depth.map_or(0, |depth| depth.changes),
+            queue_bytes: depth.map_or(0, |depth| depth.bytes),
+            writes_dropped: depth.map_or(0, |depth| depth.dropped),
+        }
+    }
+
+    /// How much the backend keeps; without one, how much memory does.
+    ///
+    /// # Errors
+    /// If the backend does not tell.
+    pub async fn size(&self) -> Result<Size, BackendError> {
+        match &self.0.backed {
+            Some(backed) => backed.guard.size().await,
+            None => Ok(Size {
+                entries: self.0.memory.entries(),
+                bytes: self.0.memory.bytes(),
+            }),
+        }
+    }
+
+    /// Writes what waits, for at most `deadline`.
+    pub async fn close(self, deadline: Duration) {
+        let Some(backed) = &self.0.backed else {
+            return;
+        };
+        let left = backed.queue.flush(deadline).await;
+        if left > 0 {
+            tracing::warn!(left, "stopping before all answers were written");
+        }
+    }
+
+    async fn read(&self, backed: &Backed, key: &Key) -> Option<Arc<Cached>> {
+        let since = self.0.memory.epoch(key);
+        let sealed = match backed.guard.get(key).await {
+            Ok(sealed) => sealed?,
+            Err(BackendError::Corrupt(cause)) => {
+                tracing::warn!(?key, cause, "a stored value is damaged and removed");
+                discard(backed, *key, "corrupt");
+                return None;
+            }
+            // Counted, timed and, when it opens the breaker, logged by the guard.
+            Err(_counted) => return None,
+        };
+        match open_entry(sealed, *key).await {
+            Ok(entry) => {
+                let hold = self.hold(&entry);
+                let cached = Arc::new(Cached::new(entry));
+                self.0
+                    .memory
+                    .admit(*key, &cached, Instant::now() + hold, since);
+                Some(cached)
+            }
+            Err(error) if error.is_damage() => {
+                tracing::warn!(?key, %error, "a stored value is damaged and removed");
+                discard(backed, *key, error.as_str());
+                None
+            }
+            Err(error) => {
+                tracing::debug!(?key, %error, "a stored value is of another version");
+                counter!(metrics::CORRUPT, "reason" => error.as_str()).increment(1);
+                None
+            }
+        }
+    }
+
+    /// How long an entry from the backend is held in memory: while it is fresh.
+    fn hold(&self, entry: &Entry) -> Duration {
+        let age = self.0.clock.unix_millis().saturating_sub(entry.stored_at);
+        entry
+            .fresh_for
+            .saturating_sub(Duration::from_millis(age))
+            .clamp(HOLD_MIN, FAR_OFF)
+    }
+}
+
+const MEMORY: &str = "memory";
+
+/// The configured backend, and its name even if it cannot be opened.
+fn open_backend(
+    options: &BackendOptions,
+    clock: &Arc<dyn Clock>,
+) -> Result<(&'static str, Option<Opened>), BackendError> {
+    match &options.choice {
+        BackendChoice::Memory => Ok((MEMORY, None)),
+        BackendChoice::Redis { url, database } => {
+            let redis = Arc::new(Redis::new(url, *database, &options.redis_prefix)?);
+            let entries: Arc<dyn Entries> = Arc::clone(&redis) as _;
+            Ok((Redis::NAME, Some((entries, redis))))
+        }
+        BackendChoice::Embedded => Ok((Embedded::NAME, open_embedded(options, clock)?)),
+    }
+}
+
+/// The file; `None` if only this machine's disk is in the way of using it.
+fn open_embedded(
+    options: &BackendOptions,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Opened>, BackendError> {
+    let directory: &Path = &options.data_dir;
+    match Embedded::open(directory, options.cache_bytes_max, Arc::clone(clock)) {
+        Ok(embedded) => {
+            let embedded = Arc::new(embedded);
+            let entries: Arc<dyn Entries> = Arc::clone(&embedded) as _;
+            Ok(Some((entries, embedded)))
+        }
+        Err(nonsense @ BackendError::Invalid(_)) => Err(nonsense),
+        Err(error) => {
+            let directory = directory.display();
+            tracing::error!(%directory, %error, "the data folder cannot be used: caching in memory only");
+            Ok(None)
+        }
+    }
+}
+
+async fn open_entry(sealed: Bytes, key: Key) -> Result<Entry, OpenError> {
+    let is_long = sealed.len() > OPEN_INLINE_BYTES_MAX;
+    let open = move || entry::open(&sealed, &key, Limits::default());
+    if is_long {
+        tokio::task::spawn_blocking(open)
+            .await
+            .unwrap_or(Err(OpenError::Undecodable))
+    } else {
+        open()
+    }
+}
+
+fn discard(backed: &Backed, key: Key, reason: &'static str) {
+    counter!(metrics::CORRUPT, "reason" => reason).increment(1);
+    backed.queue.remove_damaged(key);
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
