@@ -8,3 +8,7 @@ pub mod policy;
 pub mod entry;
 pub mod operation;
 pub mod backend;
+pub mod access;
+pub mod flight;
+pub mod upstream;
+pub mod usage;

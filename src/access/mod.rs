@@ -1,0 +1,41 @@
+//! Who calls, and whether the cache may answer them.
+//!
+//! In pass-through mode the caller's own upstream credential is the identity:
+//! the [`Scope`] made of it is the first component of every key, so two
+//! credentials never share an entry. A stored answer is given only while the
+//! provider is known to accept the credential: what it would refuse, the cache
+//! must not serve.
+
+mod options;
+mod standing;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::key::{CacheSecret, Scope, headers};
+
+pub use options::AccessOptions;
+pub use standing::{Standing, Standings, Verdict};
+
+/// A caller.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The isolation boundary: nothing stored in one scope is seen in another.
+    pub scope: Scope,
+}
+
+/// Makes sure the request carries a credential, lending the operator's to a
+/// caller who brings none, and derives who the caller is.
+pub fn admit(
+    request: &mut HeaderMap,
+    secret: &CacheSecret,
+    own: Option<(HeaderName, HeaderValue)>,
+) -> Principal {
+    if let Some((name, value)) = own
+        && headers::credentials(request).is_empty()
+    {
+        request.insert(name, value);
+    }
+    Principal {
+        scope: Scope::derive(secret, &headers::credentials(request)),
+    }
+}

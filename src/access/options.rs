@@ -1,0 +1,13 @@
+//! How long the provider's word on a credential counts.
+
+use std::time::Duration;
+
+/// The configuration of this module.
+#[derive(Clone, Debug)]
+pub struct AccessOptions {
+    /// How long a credential the provider accepted is answered from the cache
+    /// without asking again. Default: 5 minutes.
+    pub credential_ttl: Duration,
+    /// The same while the provider cannot be reached. Default: 24 hours.
+    pub credential_grace: Duration,
+}

@@ -1,0 +1,5 @@
+//! What happened: one [`Event`] for every request, on every path.
+
+mod event;
+
+pub use event::{Event, Served};
