@@ -12,3 +12,5 @@ pub mod access;
 pub mod flight;
 pub mod upstream;
 pub mod usage;
+pub mod telemetry;
+pub mod proxy;

@@ -1,0 +1,120 @@
+//! The last step: what happened, told once.
+//!
+//! An account is opened when a request comes in and travels with its answer. It
+//! is closed when the last byte is handed over; dropped before, the client has
+//! left, and that is what it tells. Either way every request is told exactly once.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Asked, Proxy};
+use crate::policy::CacheStatus;
+use crate::usage::{Event, Served};
+use crate::wire::{Operation, Usage};
+
+/// The outcome of a request that came to no answer: nothing was stored for it.
+const UNANSWERED: &str = "miss";
+
+/// What is known of a request so far.
+#[derive(Debug)]
+pub(super) struct Account {
+    proxy: Arc<Proxy>,
+    at: Instant,
+    request_id: String,
+    operation: Operation,
+    model: Option<String>,
+    outcome: Option<CacheStatus>,
+    status: Option<u16>,
+    usage: Option<Usage>,
+    bytes: u64,
+    first_byte: Option<Instant>,
+    served: Served,
+    /// How long the answer is, where that is known before it comes.
+    length: Option<u64>,
+}
+
+impl Account {
+    /// Opens the account of a request.
+    pub(super) fn open(proxy: &Arc<Proxy>, operation: Operation, asked: &Asked) -> Self {
+        Self {
+            proxy: Arc::clone(proxy),
+            at: asked.at,
+            request_id: asked.id.clone(),
+            operation,
+            model: None,
+            outcome: None,
+            status: None,
+            usage: None,
+            bytes: 0,
+            first_byte: None,
+            served: Served::ClientLeft,
+            length: None,
+        }
+    }
+
+    /// Notes what the cache did with the request.
+    pub(super) fn outcome(&mut self, outcome: CacheStatus) {
+        self.outcome = Some(outcome);
+    }
+
+    /// Notes the model asked for.
+    pub(super) fn model(&mut self, model: &str) {
+        self.model = Some(model.to_owned());
+    }
+
+    /// Notes the status the client is given.
+    pub(super) fn status(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// Notes the tokens of the answer.
+    pub(super) fn usage(&mut self, usage: Option<Usage>) {
+        self.usage = usage;
+    }
+
+    /// Notes how long the answer is. The server stops asking for more of a body
+    /// once it has that much, so its end is not seen otherwise.
+    pub(super) fn length(&mut self, length: Option<u64>) {
+        self.length = length;
+    }
+
+    /// Notes a piece of body handed over.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.first_byte.get_or_insert_with(Instant::now);
+        self.bytes += bytes as u64;
+    }
+
+    /// The answer is all handed over.
+    pub(super) fn complete(mut self) {
+        self.served = Served::Complete;
+    }
+
+    /// There was no answer, or it broke off.
+    pub(super) fn failed(mut self, reason: &'static str) {
+        self.served = Served::Failed(reason);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if self.served == Served::ClientLeft && self.length == Some(self.bytes) {
+            self.served = Served::Complete;
+        }
+        let event = Event {
+            request_id: std::mem::take(&mut self.request_id),
+            operation: self.operation,
+            model: self.model.take(),
+            outcome: self.outcome.map_or(UNANSWERED, CacheStatus::as_str),
+            detail: self.outcome.and_then(CacheStatus::detail),
+            status: self.status,
+            served: self.served,
+            usage: self.usage.take(),
+            bytes: self.bytes,
+            first_byte: self.first_byte.map(|first| first.duration_since(self.at)),
+            total: self.at.elapsed(),
+        };
+        self.proxy.metrics.record(&event);
+        crate::telemetry::log_request(&event);
+    }
+}

@@ -1,0 +1,59 @@
+//! Why the proxy itself has no answer to give.
+
+use crate::flight::Failure;
+use crate::upstream::UpstreamError;
+
+/// The proxy's own failures. What the provider answered, errors included, is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// The caller asked for a stored answer only, and there is none.
+    #[error("no stored answer satisfies this request, and `only-if-cached` forbids asking for one")]
+    CacheOnlyMiss,
+    /// No connection to the provider.
+    #[error("the upstream provider cannot be reached")]
+    UpstreamUnreachable,
+    /// The provider did not answer in time.
+    #[error("the upstream provider did not answer in time")]
+    UpstreamTimeout,
+    /// The provider's answer broke off.
+    #[error("the upstream provider's answer broke off before it was complete")]
+    UpstreamCut,
+    /// The server is being stopped.
+    #[error("the server is stopping; try again")]
+    Stopping,
+}
+
+impl ProxyError {
+    /// The `code` of the error envelope.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CacheOnlyMiss => "cache_only_miss",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamCut => "upstream_cut",
+            Self::Stopping => "overloaded",
+        }
+    }
+}
+
+impl From<Failure> for ProxyError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreachable => Self::UpstreamUnreachable,
+            Failure::Silent => Self::UpstreamTimeout,
+            Failure::Cut | Failure::Lagged => Self::UpstreamCut,
+            Failure::Abandoned => Self::Stopping,
+        }
+    }
+}
+
+/// What a failed call means for those who wait for it.
+pub(super) const fn failure(error: &UpstreamError) -> Failure {
+    match error {
+        UpstreamError::Silent => Failure::Silent,
+        UpstreamError::Cut(_) => Failure::Cut,
+        UpstreamError::Setup(_) | UpstreamError::Unreachable(_) | UpstreamError::Request(_) => {
+            Failure::Unreachable
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Step four, the writing side: one call to the provider, recorded for all who
+//! wait for it and, if the gates let it, for those who come later.
+//!
+//! The fill runs as a task of its own. It belongs to no client: whoever leaves,
+//! an answer that was paid for is read to its end and stored.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use super::error::failure;
+use super::forward::log_failure;
+use super::recording::{Recorded, Recording, form_of};
+use super::seat::is_worth_another_try;
+use super::{Proxy, Question};
+use crate::backend::Cached;
+use crate::entry::{Entry, Meta};
+use crate::flight::{Alone, Failure, Head, Producer};
+use crate::key::Scope;
+use crate::policy::{Refusal, freshness, gate};
+use crate::upstream::{Answer, BodyStream, Call, CallBody, UpstreamError, forwardable, returnable};
+use crate::wire::json;
+
+/// The most that is read of a refusal, to see what it is about. In bytes.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a stream that has said it is over may take to close, so that its
+/// connection can be used again.
+const CLOSING_TIME: Duration = Duration::from_millis(200);
+
+/// The head of an answer that has come whole, and how long that took.
+struct Came {
+    status: StatusCode,
+    headers: HeaderMap,
+    took: Duration,
+}
+
+impl Proxy {
+    /// Starts the fill that `producer` writes.
+    pub(super) fn start_fill(self: &Arc<Self>, question: &Arc<Question>, producer: Producer) {
+        let (proxy, question) = (Arc::clone(self), Arc::clone(question));
+        self.tasks
+            .spawn(async move { proxy.run_fill(&question, producer).await });
+    }
+
+    /// Renews an entry behind the caller's back, unless that is under way.
+    pub(super) fn refresh_behind(self: &Arc<Self>, question: &Arc<Question>) {
+        if self.flights.is_running(&question.identified.key) {
+            return;
+        }
+        match self.flights.join(question.identified.key) {
+            crate::flight::Seat::Leader(producer, _) => self.start_fill(question, producer),
+            crate::flight::Seat::Follower(_) => {}
+        }
+    }
+
+    /// Learns from an answer whether the provider accepts the credential.
+    pub(super) fn note_standing(&self, scope: &Scope, status: StatusCode) {
+        if status.is_success() {
+            self.standings.accept(scope);
+        } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.standings.refuse(scope);
+        }
+    }
+
+    async fn run_fill(&self, question: &Question, mut producer: Producer) {
+        let began = Instant::now();
+        let answer = match producer.while_wanted(self.call(question)).await {
+            Err(Alone) => return,
+            Ok(Err(error)) => {
+                log_failure(&question.asked.id, &error);
+                return producer.fail(failure(&error));
+            }
+            Ok(Ok(answer)) => answer,
+        };
+        self.note_standing(&question.principal.scope, answer.status);
+        let Answer {
+            status,
+            headers,
+            mut body,
+        } = answer;
+        let first = match producer.while_wanted(body.next()).await {
+            Err(Alone) => return,
+            Ok(first) => first,
+        };
+        let opening = match &first {
+            Some(Ok(chunk)) => chunk.clone(),
+            Some(Err(_)) | None => Bytes::new(),
+        };
+        let form = form_of(&headers, &opening);
+        let head = Head {
+            status,
+            headers: returnable(&headers),
+            form,
+        };
+        if is_worth_another_try(status) {
+            producer.count_failure();
+        }
+        producer.head(head, retry_after(&headers));
+        let recording = if status.is_success() {
+            Recording::start(form, question.adapter)
+        } else {
+            Recording::Passing
+        };
+        let body = futures_util::stream::iter(first).chain(body).boxed();
+        if let Some(recorded) = self.record(question, &mut producer, recording, body).await {
+            let came = Came {
+                status,
+                headers,
+                took: began.elapsed(),
+            };
+            self.settle(question, producer, recorded, &came);
+        }
+    }
+
+    /// Passes the body on and reads along. `None` if there is nothing to settle:
+    /// the fill has been given up or has failed.
+    async fn record(
+        &self,
+        question: &Question,
+        producer: &mut Producer,
+        mut recording: Recording,
+        mut body: BodyStream,
+    ) -> Option<Recorded> {
+        let mut pieces = Vec::new();
+        let mut bytes = 0;
+        while !recording.is_done() {
+            producer.paced().await.ok()?;
+            let chunk = match producer.while_wanted(body.next()).await.ok()? {
+                None => break,
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => {
+                    log_failure(&question.asked.id, &error);
+                    producer.fail_now(failure(&error));
+                    return None;
+                }
+            };
+            let before = bytes;
+            bytes += chunk.len();
+            if before <= self.policy.entry_bytes_max && bytes > self.policy.entry_bytes_max {
+                recording.give_up();
+                producer.unshareable();
+                producer.outgrow();
+                self.metrics.refused(Refusal::TooLarge.as_str());
+            }
+            recording.take(chunk, &mut pieces);
+            pieces.drain(..).for_each(|piece| producer.push(piece));
+        }
+        if recording.is_done() {
+            self.tasks.spawn(close(body));
+        }
+        let recorded = recording.finish(&mut pieces);
+        pieces.drain(..).for_each(|piece| producer.push(piece));
+        Some(recorded)
+    }
+
+    /// Ends the fill, and stores the answer if the gates let it.
+    fn settle(&self, question: &Question, producer: Producer, recorded: Recorded, came: &Came) {
+        let text = match recorded {
+            Recorded::Answer(text) => text,
+            Recorded::Nothing => return producer.complete(None),
+            Recorded::Cut(reason) => {
+                tracing::warn!(
+                    request_id = question.asked.id,
+                    reason,
+                    "the upstream's stream ended too early"
+                );
+                return producer.fail(Failure::Cut);
+            }
+        };
+        let (entry, verdict) = self.weigh(question, text, came);
+        match verdict {
+            Ok(()) => {
+                let keep_for = freshness::keep_for(entry.fresh_for, &self.policy);
+                let cached = self.store.insert(question.identified.key, entry, keep_for);
+                producer.complete(Some(cached));
+            }
+            Err(refusal) => {
+                self.metrics.refused(refusal.as_str());
+                producer.unshareable();
+                // What is no answer at all cannot be told in another form either.
+                let tellable = !matches!(refusal, Refusal::NotJson | Refusal::WrongShape);
+                producer.complete(tellable.then(|| Arc::new(Cached::new(entry))));
+            }
+        }
+    }
+
+    /// Makes an entry of an answer and asks the gates about it.
+    fn weigh(&self, question: &Question, text: Bytes, came: &Came) -> (Entry, Result<(), Refusal>) {
+        let facts = &question.identified.facts;
+        let mut meta = Meta {
+            model: facts.model.clone(),
+            upstream: self.upstream.identity().to_owned(),
+            status: came.status.as_u16(),
+            took_millis: u32::try_from(came.took.as_millis()).unwrap_or(u32::MAX),
+            content_type: content_type(&came.headers),
+            ..Meta::default()
+        };
+        let parsed = json::parse(&text).map_err(|_odd| Refusal::NotJson);
+        let verdict = parsed.and_then(|answer| {
+            let noted = question.adapter.facts(&answer);
+            meta.resolved_model = noted.model;
+            meta.usage = noted.usage.unwrap_or_default();
+            gate::head(came.status, &came.headers)?;
+            gate::size(text.len(), &self.policy)?;
+            if !question.directives.store {
+                return Err(Refusal::NoStore);
+            }
+            question.adapter.judge(&answer, facts)
+        });
+        let entry = Entry {
+            operation: question.adapter.operation(),
+            stored_at: question.began,
+            fresh_for: freshness::fresh_for(&question.directives, &self.policy),
+            meta,
+            body: text,
+        };
+        (entry, verdict)
+    }
+
+    /// Asks the provider. A stream is asked to tell its usage, which the stored
+    /// form needs; a provider that does not know the option is asked without.
+    async fn call(&self, question: &Question) -> Result<Answer, UpstreamError> {
+        let facts = &question.identified.facts;
+        let asks = facts.wants_stream && !self.no_stream_options.load(Ordering::Relaxed);
+        let changed = asks
+            .then(|| question.adapter.asking_for_usage(&question.body))
+            .flatten();
+        let Some(changed) = changed else {
+            return self.send(question, question.body.clone()).await;
+        };
+        let answer = self.send(question, changed.into()).await?;
+        if answer.status != StatusCode::BAD_REQUEST {
+            return Ok(answer);
+        }
+        let (answer, text) = read_refusal(answer).await?;
+        let about_the_option = text
+            .windows(b"stream_options".len())
+            .any(|window| window == b"stream_options");
+        if !about_the_option {
+            return Ok(answer);
+        }
+        self.no_stream_options.store(true, Ordering::Relaxed);
+        tracing::info!("the upstream does not know stream_options: streams are asked for without");
+        self.send(question, question.body.clone()).await
+    }
+
+    async fn send(&self, question: &Question, body: Bytes) -> Result<Answer, UpstreamError> {
+        let asked = &question.asked;
+        self.upstream
+            .send(Call {
+                method: asked.method.clone(),
+                path_and_query: asked.path_and_query.clone(),
+                headers: forwardable(&asked.headers, true),
+                body: CallBody::Full(body),
+            })
+            .await
+    }
+}
+
+/// Reads the beginning of a refusal; the answer given back still has all of it.
+async fn read_refusal(answer: Answer) -> Result<(Answer, Bytes), UpstreamError> {
+    let mut text = BytesMut::new();
+    let mut body = answer.body;
+    while text.len() < REFUSAL_BYTES_MAX {
+        match body.next().await {
+            Some(chunk) => text.extend_from_slice(&chunk?),
+            None => break,
+        }
+    }
+    let text = text.freeze();
+    let start = futures_util::stream::iter([Ok(text.clone())]);
+    let answer = Answer {
+        body: start.chain(body).boxed(),
+        ..answer
+    };
+    Ok((answer, text))
+}
+
+/// Reads what is left of a stream that has said it is over.
+async fn close(mut body: BodyStream) {
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
+    drop(tokio::time::timeout(CLOSING_TIME, rest).await);
+}
+
+/// The `retry-after` of a refusal, if it is given in seconds or milliseconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| -> Option<f64> { headers.get(name)?.to_str().ok()?.parse().ok() };
+    let seconds = number("retry-after-ms")
+        .map(|millis| millis / 1000.0)
+        .or_else(|| number(RETRY_AFTER.as_str()))?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The content type under which a document is given out again.
+fn content_type(headers: &HeaderMap) -> String {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| value.starts_with("application/json"))
+        .unwrap_or("application/json")
+        .to_owned()
+}

@@ -1,0 +1,226 @@
+//! The story of a request: admit, identify, look up, fill, reply, account.
+//!
+//! [`Proxy::answer`] tells it in one place. Whatever goes wrong in the cache on
+//! the way is a miss, and whatever cannot be cached is forwarded; only the
+//! provider, and a caller who insists on a stored answer, can make a request fail.
+
+mod account;
+mod error;
+mod fill;
+mod forward;
+mod identify;
+mod keys;
+mod lookup;
+mod recording;
+mod reply;
+mod seat;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::access::{self, AccessOptions, Principal, Standings};
+use crate::backend::Store;
+use crate::clock::{Clock, UnixMillis};
+use crate::flight::{FlightOptions, Flights};
+use crate::key::CacheSecret;
+use crate::operation::{Adapter, adapter};
+use crate::policy::{CacheStatus, Directives, Lookup, PolicyOptions};
+use crate::telemetry::RequestMetrics;
+use crate::upstream::{CallBody, ClientStream, Upstream};
+use crate::wire::Operation;
+
+pub use error::ProxyError;
+pub use reply::{Reply, ReplyBody};
+
+use account::Account;
+use identify::{Identified, Memo};
+use keys::{Keys, LastKeys};
+use lookup::Found;
+
+/// How many identified bodies are remembered, so that one seen a moment ago is
+/// not parsed again.
+const MEMO_ENTRIES: usize = 16_384;
+
+/// The parts a request passes through on its way.
+#[derive(Debug)]
+pub struct Proxy {
+    upstream: Arc<Upstream>,
+    store: Store,
+    flights: Arc<Flights>,
+    standings: Standings,
+    secrets: watch::Receiver<Arc<CacheSecret>>,
+    keys: LastKeys,
+    memo: Memo,
+    policy: PolicyOptions,
+    clock: Arc<dyn Clock>,
+    metrics: RequestMetrics,
+    /// Fills and refreshes that outlive the request that started them.
+    tasks: TaskTracker,
+    /// Set once the upstream has been seen to reject `stream_options`.
+    no_stream_options: std::sync::atomic::AtomicBool,
+}
+
+/// A request as it was asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// The id this request is logged under and answered with.
+    pub id: String,
+    /// When its head had arrived.
+    pub at: Instant,
+    /// The method.
+    pub method: Method,
+    /// Path below the API's root and query, as `/chat/completions?x=y`.
+    pub path_and_query: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+}
+
+/// A request that has been admitted.
+#[derive(Debug)]
+struct Admitted {
+    asked: Asked,
+    principal: Principal,
+    account: Account,
+}
+
+/// A question the cache may answer: who asks what, and how it is to be answered.
+#[derive(Debug)]
+struct Question {
+    asked: Asked,
+    body: Bytes,
+    principal: Principal,
+    adapter: &'static dyn Adapter,
+    identified: Arc<Identified>,
+    directives: Directives,
+    began: UnixMillis,
+}
+
+impl Proxy {
+    /// Puts the parts together.
+    pub fn new(
+        upstream: Arc<Upstream>,
+        store: Store,
+        options: (PolicyOptions, FlightOptions, AccessOptions),
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let (policy, flight, access) = options;
+        Arc::new(Self {
+            upstream,
+            secrets: store.secrets(),
+            store,
+            flights: Flights::new(flight),
+            standings: Standings::new(access),
+            keys: LastKeys::empty(),
+            memo: Memo::new(MEMO_ENTRIES),
+            policy,
+            clock,
+            metrics: RequestMetrics::register(&CacheStatus::LABELS),
+            tasks: TaskTracker::new(),
+            no_stream_options: std::sync::atomic::AtomicBool::new(false),
+        })
+    }
+
+    /// Answers a request that may have been answered before.
+    ///
+    /// # Errors
+    /// If the provider gives no answer, or the caller insists on a stored one.
+    pub async fn answer(
+        self: &Arc<Self>,
+        operation: Operation,
+        asked: Asked,
+        body: Bytes,
+    ) -> Result<Reply, ProxyError> {
+        let keys = self.keys();
+        let mut admitted = self.admit(operation, asked, &keys);
+        let directives = Directives::of(&admitted.asked.headers, &self.policy);
+        let Some(adapter) = adapter(operation) else {
+            return self
+                .forward("passthrough", admitted, CallBody::Full(body))
+                .await;
+        };
+        if directives.lookup == Lookup::Bypass {
+            return self
+                .forward("no-store", admitted, CallBody::Full(body))
+                .await;
+        }
+        let identified = match self.identify(adapter, &admitted, &body, &keys.fingerprinter) {
+            Ok(identified) => identified,
+            Err(bypass) => {
+                let body = CallBody::Full(body);
+                return self.forward(bypass.as_str(), admitted, body).await;
+            }
+        };
+        admitted.account.model(&identified.facts.model);
+        let Admitted {
+            asked,
+            principal,
+            account,
+        } = admitted;
+        let question = Arc::new(Question {
+            asked,
+            body,
+            principal,
+            adapter,
+            identified,
+            directives,
+            began: self.clock.unix_millis(),
+        });
+        match self.look_up(&question).await {
+            Found::Answer(hit, outcome) => Ok(self.reply_stored(&question, &hit, outcome, account)),
+            Found::Outdated(hit, outcome) => {
+                self.refresh_behind(&question);
+                Ok(self.reply_stored(&question, &hit, outcome, account))
+            }
+            Found::Nothing { fallback, why } => self.fill(&question, fallback, why, account).await,
+        }
+    }
+
+    /// Forwards a request that is never stored.
+    ///
+    /// # Errors
+    /// If the provider gives no answer.
+    pub async fn pass(
+        self: &Arc<Self>,
+        asked: Asked,
+        body: Option<ClientStream>,
+    ) -> Result<Reply, ProxyError> {
+        let admitted = self.admit(Operation::Passthrough, asked, &self.keys());
+        let body = body.map_or(CallBody::Empty, CallBody::Stream);
+        self.forward("passthrough", admitted, body).await
+    }
+
+    /// Gives up every fill that is still running, so that those who read it are
+    /// told; for a server that must stop now.
+    pub fn abandon_fills(&self) {
+        self.flights.abandon_all();
+    }
+
+    /// Waits until the fills that run on without readers have ended.
+    pub async fn finish(&self, patience: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("gave up answers that were still on their way from the upstream");
+        }
+    }
+
+    /// Step one: who asks. From here on the request has an account.
+    fn admit(self: &Arc<Self>, operation: Operation, mut asked: Asked, keys: &Keys) -> Admitted {
+        let account = Account::open(self, operation, &asked);
+        let own = self.upstream.own_credential();
+        let principal = access::admit(&mut asked.headers, &keys.secret, own);
+        Admitted {
+            asked,
+            principal,
+            account,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What the operator sees: one log line a request, and the metrics.
+//!
+//! Nothing written here has a prompt, an answer or a credential in it. The types
+//! see to that: an [`Event`] has no field for one.
+
+mod metrics;
+mod options;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::usage::Event;
+
+pub use metrics::{Exporter, RequestMetrics, UPKEEP_INTERVAL, entries};
+pub use options::{LogFormat, LogOptions};
+
+/// Starts logging to standard output. Called once, before anything is logged; a
+/// second call changes nothing.
+pub fn start_logging(options: &LogOptions) {
+    let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_bad| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer();
+    let started = match options.format {
+        LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "logging was started before");
+    }
+}
+
+/// Writes the one line of a request.
+pub fn log_request(event: &Event) {
+    let usage = event.usage.as_ref();
+    tracing::info!(
+        target: "reprise::request",
+        request_id = event.request_id,
+        operation = event.operation.as_str(),
+        model = event.model,
+        outcome = event.outcome,
+        detail = event.detail,
+        status = event.status,
+        served = event.served.as_str(),
+        input_tokens = usage.map(|usage| usage.input),
+        output_tokens = usage.map(|usage| usage.output),
+        bytes = event.bytes,
+        first_byte_ms = event.first_byte.map(|time| time.as_secs_f64() * 1000.0),
+        total_ms = event.total.as_secs_f64() * 1000.0,
+        "request"
+    );
+}
