@@ -14,3 +14,4 @@ pub mod upstream;
 pub mod usage;
 pub mod telemetry;
 pub mod proxy;
+pub mod api;

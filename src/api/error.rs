@@ -1,0 +1,144 @@
+//! The only table of status codes.
+//!
+//! Everything that goes wrong on this side of the provider ends here and leaves
+//! as the error envelope the official SDKs read, with a sentence that says what
+//! to do. What the provider itself said is never touched.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::proxy::ProxyError;
+use crate::wire::error::ErrorBody;
+
+/// Tells the official SDKs whether trying again can help.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The wait before another try that the official SDKs read first, in milliseconds.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// An answer of our own that is an error.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The proxy could not get an answer.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// No such page of ours.
+    #[error("there is no {0} here; the API is under /v1, the documentation under /docs")]
+    NotFound(String),
+    /// The page exists, but not for this method.
+    #[error("{0} is not allowed here")]
+    MethodNotAllowed(String),
+    /// The request's head is larger than accepted.
+    #[error("the request's headers are larger than {0} bytes or more than {1} fields")]
+    HeadTooLarge(usize, usize),
+    /// The request's body is larger than accepted.
+    #[error("the request body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    /// The client stopped sending its body.
+    #[error("the request body did not arrive in time")]
+    BodyTimeout,
+    /// The body broke off or was framed wrongly.
+    #[error("the request body could not be read")]
+    BodyBroken,
+    /// The body is compressed, or is not JSON where JSON is meant.
+    #[error("{0}")]
+    UnsupportedMedia(&'static str),
+    /// WebSocket connections are not proxied.
+    #[error("WebSocket connections are not supported; use HTTP requests or server-sent events")]
+    WebSocket,
+    /// A bug on our side.
+    #[error("the request could not be handled; the log has the details under this request's id")]
+    Internal,
+}
+
+impl ApiError {
+    /// Status, `type`, `code`.
+    const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        const INVALID: &str = "invalid_request_error";
+        const OURS: &str = "api_error";
+        match self {
+            Self::Proxy(error) => match error {
+                ProxyError::CacheOnlyMiss => (StatusCode::GATEWAY_TIMEOUT, OURS, "cache_only_miss"),
+                ProxyError::UpstreamUnreachable => {
+                    (StatusCode::BAD_GATEWAY, OURS, "upstream_unreachable")
+                }
+                ProxyError::UpstreamTimeout => {
+                    (StatusCode::GATEWAY_TIMEOUT, OURS, "upstream_timeout")
+                }
+                ProxyError::UpstreamCut => (StatusCode::BAD_GATEWAY, OURS, "upstream_cut"),
+                ProxyError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, OURS, "overloaded"),
+            },
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, INVALID, "not_found"),
+            Self::MethodNotAllowed(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                INVALID,
+                "method_not_allowed",
+            ),
+            Self::HeadTooLarge(..) => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                INVALID,
+                "headers_too_large",
+            ),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, "request_too_large"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, INVALID, "request_timeout"),
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, INVALID, "request_incomplete"),
+            Self::UnsupportedMedia(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                INVALID,
+                "unsupported_media_type",
+            ),
+            Self::WebSocket => (
+                StatusCode::NOT_IMPLEMENTED,
+                INVALID,
+                "websocket_unsupported",
+            ),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, "internal_error"),
+        }
+    }
+
+    /// Whether the SDKs should leave it at that: their default is to try again
+    /// on every status from 500.
+    const fn is_final(&self) -> bool {
+        match self {
+            Self::Proxy(error) => matches!(error, ProxyError::CacheOnlyMiss),
+            Self::WebSocket => true,
+            Self::NotFound(_)
+            | Self::MethodNotAllowed(_)
+            | Self::HeadTooLarge(..)
+            | Self::BodyTooLarge(_)
+            | Self::BodyTimeout
+            | Self::BodyBroken
+            | Self::UnsupportedMedia(_)
+            | Self::Internal => false,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, kind, code) = self.kind();
+        let message = self.to_string();
+        let body = ErrorBody {
+            message: &message,
+            kind,
+            param: None,
+            code: Some(code),
+        };
+        let mut response = (
+            status,
+            [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+            body.to_bytes(),
+        )
+            .into_response();
+        let headers = response.headers_mut();
+        if self.is_final() {
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from_static("1000"));
+        }
+        response
+    }
+}

@@ -1,0 +1,47 @@
+//! The server: connections, routes, errors, documentation.
+//!
+//! The only part of the program that knows axum and status codes. It turns HTTP
+//! into what the proxy is asked and the proxy's reply into HTTP, and decides
+//! nothing about caching.
+
+mod connection;
+pub mod error;
+mod inbound;
+mod layers;
+pub mod openapi;
+mod options;
+mod routes;
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+
+use crate::backend::Store;
+use crate::proxy::Proxy;
+use crate::telemetry::Exporter;
+
+pub use error::ApiError;
+pub use options::ServerOptions;
+pub use server::serve;
+
+/// What the routes need.
+#[derive(Clone, Debug)]
+pub struct ApiState {
+    /// The story.
+    pub proxy: Arc<Proxy>,
+    /// The store, for its health and size.
+    pub store: Store,
+    /// The metrics.
+    pub exporter: Exporter,
+    /// Set while the server is being stopped.
+    pub stopping: Arc<AtomicBool>,
+    /// The limits of the server.
+    pub options: ServerOptions,
+}
+
+/// All routes with their layers.
+pub fn router(state: ApiState) -> Router {
+    layers::wrap(routes::router()).with_state(state)
+}

@@ -1,0 +1,40 @@
+//! One file a family of routes; each gives its router, this one only merges.
+
+mod chat;
+mod docs;
+mod health;
+mod metrics;
+mod passthrough;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::ApiState;
+
+/// The pages of our own, which are not the provider's to answer.
+const OWN_PAGES: [&str; 6] = [
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/",
+];
+
+/// The described routes: what the OpenAPI document lists.
+pub(super) fn described() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .merge(chat::router())
+        .merge(health::router())
+        .merge(metrics::router())
+}
+
+/// All routes.
+pub(super) fn router() -> Router<ApiState> {
+    let (described, _document) = described().split_for_parts();
+    described
+        .merge(chat::aliases())
+        .merge(docs::router())
+        .method_not_allowed_fallback(passthrough::other_method)
+        .fallback(passthrough::forward)
+}

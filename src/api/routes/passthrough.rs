@@ -1,0 +1,35 @@
+//! Every other path and method: the provider's to answer.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+
+use super::OWN_PAGES;
+use crate::api::ApiState;
+use crate::api::error::ApiError;
+use crate::api::inbound::{asked, passing_body, respond};
+
+/// Forwards a request to a path that has no route here.
+pub(super) async fn forward(State(state): State<ApiState>, request: Request) -> Response {
+    let path = request.uri().path();
+    if OWN_PAGES.contains(&path) || path == "/favicon.ico" {
+        return ApiError::NotFound(path.to_owned()).into_response();
+    }
+    let (asked, body) = asked(request);
+    match state
+        .proxy
+        .pass(asked, passing_body(body, &state.options))
+        .await
+    {
+        Ok(reply) => respond(reply),
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}
+
+/// A method that a route here does not have: an error on pages of our own,
+/// otherwise the provider's to judge.
+pub(super) async fn other_method(state: State<ApiState>, request: Request) -> Response {
+    if OWN_PAGES.contains(&request.uri().path()) {
+        return ApiError::MethodNotAllowed(request.method().to_string()).into_response();
+    }
+    forward(state, request).await
+}

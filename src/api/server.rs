@@ -1,0 +1,130 @@
+//! The accept loop: who may connect, how long they may be silent, how it stops.
+//!
+//! `axum::serve` has no timeout for a client that never finishes its headers, so
+//! the loop is our own. Every limit a connection meets is set here: the time for
+//! a request's head, the silence of a kept-alive connection, the silence of a
+//! client that does not read, and how many there may be.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::connection::{Phase, Watched};
+use super::options::ServerOptions;
+
+/// The most bytes hyper may buffer for one request's head. Heads beyond what the
+/// API allows are answered by the layer that can explain it; this only bounds
+/// what it takes to get there.
+const HEAD_BUFFER_BYTES: usize = 512 * 1024;
+
+/// How many header fields are parsed at all, likewise.
+const HEAD_FIELDS_MAX: usize = 512;
+
+/// How long to wait after a failed accept. It fails when the process is out of
+/// file descriptors, and trying again at once would burn a core.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// How long requests may take to end after they have been told to.
+const OVERTIME: Duration = Duration::from_secs(2);
+
+/// Serves `router` on `listener` until `stop` completes, then lets what runs
+/// finish, for at most the configured drain time. What still runs then is told
+/// to end by `overtime`.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: &ServerOptions,
+    stop: impl Future<Output = ()>,
+    overtime: impl FnOnce(),
+) {
+    let places = Arc::new(Semaphore::new(options.connections_max));
+    let graceful = GracefulShutdown::new();
+    let builder = builder();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = &mut stop => break,
+        };
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
+            }
+        };
+        let watched = Watched::new(stream, options);
+        let phase = watched.phase();
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            phase.set(Phase::Serving);
+            answer(router.clone(), request, phase.clone())
+        });
+        let connection = builder.serve_connection(TokioIo::new(watched), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // How a connection ends is the client's business: resets, timeouts.
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    let mut drained = std::pin::pin!(graceful.shutdown());
+    if timeout(options.drain_timeout, &mut drained).await.is_err() {
+        tracing::warn!("some requests were still running when the drain time was over");
+        overtime();
+        drop(timeout(OVERTIME, drained).await);
+    }
+}
+
+async fn answer(
+    router: Router,
+    request: Request<Incoming>,
+    phase: super::connection::PhaseSetter,
+) -> Result<http::Response<Body>, Infallible> {
+    let response = router.oneshot(request.map(Body::new)).await?;
+    Ok(response.map(|body| phase.idle_after(body)))
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}
+
+/// HTTP/1.1 only: it is what the SDKs speak over plain TCP, and in front of a
+/// proxy that terminates TLS HTTP/2 buys nothing.
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // Heads are timed by the connection itself, which tells waiting for a
+        // request from waiting for the rest of one.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_BUFFER_BYTES)
+        .max_headers(HEAD_FIELDS_MAX);
+    builder
+}
