@@ -1,0 +1,152 @@
+//! The whole: every part built once, started, and stopped in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::api::{self, ApiState, ServerOptions};
+use crate::backend::Store;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::mock::{self, MockOptions};
+use crate::proxy::Proxy;
+use crate::telemetry::{Exporter, UPKEEP_INTERVAL};
+use crate::upstream::{Upstream, UpstreamBase, Url};
+
+/// How long fills that nobody reads any more may take to end when the server
+/// stops, so that what was paid for is stored.
+const LAST_FILLS: Duration = Duration::from_secs(5);
+
+/// How long the start waits for the backend to bring the secret kept in it. After
+/// that a passing one is used until it comes.
+const SECRET_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the store may take to write what is still queued.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
+/// A server that is ready to run.
+#[derive(Debug)]
+pub struct App {
+    listener: TcpListener,
+    state: ApiState,
+    options: ServerOptions,
+    /// The built-in upstream, where it is the one that is asked.
+    _mock: Option<AbortOnDropHandle<()>>,
+}
+
+impl App {
+    /// Builds every part. Waits for nothing that may be away: neither the
+    /// upstream nor the backend has to be there.
+    ///
+    /// # Errors
+    /// If the address cannot be bound, or a part cannot be set up at all.
+    pub async fn build(config: &Config, exporter: Exporter) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.server.listen))?;
+        let (base, mock) = match &config.upstream.base {
+            UpstreamBase::Url(url) => (url.clone(), None),
+            UpstreamBase::Mock => {
+                let (url, task) = start_mock(MockOptions::default()).await?;
+                (url, Some(task))
+            }
+        };
+        let upstream = Upstream::new(base, &config.upstream)?;
+        let clock = Arc::new(SystemClock);
+        let store = Store::open(&config.backend, Arc::clone(&clock) as _)?;
+        // The names of entries hang on the secret: it is worth a moment's wait.
+        store.secret(SECRET_PATIENCE).await;
+        let proxy = Proxy::new(
+            Arc::new(upstream),
+            store.clone(),
+            (
+                config.policy.clone(),
+                config.flight.clone(),
+                config.access.clone(),
+            ),
+            clock,
+        );
+        let state = ApiState {
+            proxy,
+            store,
+            exporter,
+            stopping: Arc::new(AtomicBool::new(false)),
+            options: config.server.clone(),
+        };
+        Ok(Self {
+            listener,
+            state,
+            options: config.server.clone(),
+            _mock: mock,
+        })
+    }
+
+    /// The store, to look at.
+    pub fn store(&self) -> Store {
+        self.state.store.clone()
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// If the operating system does not tell.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` completes. Then accepts nothing new, lets what runs
+    /// finish within the drain time, and writes out what is still to be stored.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self {
+            listener,
+            state,
+            options,
+            _mock,
+        } = self;
+        let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
+        let (proxy, store, stopping) = (
+            Arc::clone(&state.proxy),
+            state.store.clone(),
+            Arc::clone(&state.stopping),
+        );
+        let stop = async {
+            stop.await;
+            stopping.store(true, Ordering::Relaxed);
+            tracing::info!("stopping: no new connections; running requests may finish");
+        };
+        let overtime = || proxy.abandon_fills();
+        api::serve(listener, api::router(state), &options, stop, overtime).await;
+        proxy.finish(LAST_FILLS).await;
+        store.close(LAST_WRITES).await;
+        drop(upkeep);
+        tracing::info!("stopped");
+    }
+}
+
+/// Starts the built-in upstream on a free port of this machine.
+///
+/// # Errors
+/// If no port can be bound.
+pub async fn start_mock(options: MockOptions) -> anyhow::Result<(Url, AbortOnDropHandle<()>)> {
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}/v1", listener.local_addr()?).parse()?;
+    let task = tokio::spawn(async move {
+        if let Err(error) = mock::serve(listener, options, std::future::pending::<()>()).await {
+            tracing::error!(%error, "the built-in upstream stopped");
+        }
+    });
+    Ok((url, AbortOnDropHandle::new(task)))
+}
+
+async fn upkeep(exporter: Exporter) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        exporter.upkeep();
+    }
+}

@@ -1,0 +1,120 @@
+//! The commands.
+
+mod demo;
+mod healthcheck;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+
+use crate::api::openapi;
+use crate::app::App;
+use crate::config::command_line::{self, Task};
+use crate::config::{self, Config, ConfigErrors, Layers, Variables};
+use crate::mock;
+use crate::telemetry::{self, Exporter};
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let (task, flags) = command_line::parse();
+    match perform(task, flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task, flags: Variables) -> anyhow::Result<()> {
+    match task {
+        Task::OpenApi => {
+            say(&openapi::document().to_pretty_json()?);
+            Ok(())
+        }
+        Task::CheckConfig => check_config(&config::gather(flags)?),
+        Task::Healthcheck => healthcheck::run(&configuration(flags)?),
+        Task::Mock(listen, options) => block_on(async move {
+            let listener = TcpListener::bind(listen)
+                .await
+                .with_context(|| format!("cannot listen on {listen}"))?;
+            telemetry::start_logging(&configuration(Variables::new())?.log);
+            announce(listener.local_addr()?);
+            Ok(mock::serve(listener, options, stopped()).await?)
+        }),
+        Task::Serve => {
+            let config = configuration(flags)?;
+            telemetry::start_logging(&config.log);
+            let exporter = Exporter::start()?;
+            block_on(async move {
+                let app = App::build(&config, exporter).await?;
+                announce(app.address()?);
+                app.run(stopped()).await;
+                Ok(())
+            })
+        }
+        Task::Demo => {
+            let mut config = configuration(flags)?;
+            // The table is what there is to see; warnings still show.
+            "warn".clone_into(&mut config.log.filter);
+            telemetry::start_logging(&config.log);
+            let exporter = Exporter::start()?;
+            block_on(demo::run(config, exporter, stopped()))
+        }
+    }
+}
+
+fn configuration(flags: Variables) -> Result<Config, ConfigErrors> {
+    Config::understand(&config::gather(flags)?)
+}
+
+fn check_config(layers: &Layers) -> anyhow::Result<()> {
+    for (name, value, source) in config::describe(layers) {
+        say(&format!("{name:<28} {value:<40} {source}"));
+    }
+    Config::understand(layers)?;
+    say("\nThe configuration is valid.");
+    Ok(())
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    // Two TLS users, one provider; it is an error only if it was chosen before.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(work)
+}
+
+fn announce(address: std::net::SocketAddr) {
+    tracing::info!(target: "reprise::start", %address, "listening");
+}
+
+/// Completes when the process is told to stop: SIGTERM or SIGINT.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        tracing::error!("cannot listen for SIGTERM");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => {
+            if let Err(error) = interrupted {
+                tracing::error!(%error, "cannot listen for SIGINT");
+            }
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the log may not have been started")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("reprise: {error:#}");
+}
