@@ -1,0 +1,64 @@
+//! The official SDKs against the real binary: what they make of a miss and of a
+//! hit is the same.
+//!
+//! They are installed under `target/` by `./test`; without them these tests
+//! fail, because a skipped promise looks like a kept one.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::support::{House, Store, in_time, on_each_store};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// Runs a script of an SDK against the house, and shows what it said if it failed.
+async fn run(house: &House, program: &Path, script: &Path) {
+    assert!(
+        program.exists(),
+        "{} is not installed: run ./test, which installs it",
+        program.display()
+    );
+    let output = Command::new(program)
+        .arg(script)
+        .env("BASE_URL", format!("http://{}/v1", house.client().0))
+        .env(
+            "UPSTREAM_CONTROL",
+            format!("http://{}/control", house.upstream.address()),
+        )
+        .env("NODE_PATH", root().join("target/clients/node/node_modules"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{}:\n{said}{complained}",
+        script.display()
+    );
+    assert!(
+        said.contains("pass "),
+        "{} checked nothing",
+        script.display()
+    );
+}
+
+on_each_store! {
+    async fn the_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
+        let house = House::start(store).await;
+        let python = root().join("target/clients/python/bin/python");
+        run(&house, &python, &root().join("tests/clients/python/check.py")).await;
+    }
+
+    async fn the_node_sdk_cannot_tell_a_hit_from_a_miss(store) {
+        let house = House::start(store).await;
+        let node = root().join("target/clients/node/bin/node");
+        run(&house, &node, &root().join("target/clients/node/check.mjs")).await;
+    }
+}

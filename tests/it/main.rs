@@ -1,0 +1,33 @@
+//! The integration tests, one binary: the real program from outside, one file a
+//! promise.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a broken test should fail at the spot"
+)]
+
+mod chat;
+mod clients;
+mod coalescing;
+mod commands;
+mod conversions;
+mod corruption;
+mod directives;
+mod errors;
+mod gates;
+mod keys;
+mod lifecycle;
+mod openapi;
+mod operations;
+mod outage;
+mod passthrough;
+mod staleness;
+mod stream_cuts;
+mod support;
+mod tenancy;
+mod tidy;
+mod upstream_faults;

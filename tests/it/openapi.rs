@@ -1,0 +1,76 @@
+//! `openapi/openapi.json` says what the server serves.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{House, Store, in_time};
+
+/// What the `openapi` command prints.
+fn printed() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_reprise"))
+        .arg("openapi")
+        .env_clear()
+        .current_dir(std::env::temp_dir())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "`reprise openapi` failed");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_committed_document_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
+    let printed = printed();
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == printed,
+        "openapi/openapi.json is stale: run `cargo run -- openapi > openapi/openapi.json`"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_served_document_is_the_printed_one() {
+    in_time(async {
+        let house = House::start(Store::Embedded).await;
+        let served = house.client().get("/openapi.json").await;
+        assert_eq!(served.status, 200);
+        let printed: Value = serde_json::from_str(&printed()).unwrap();
+        assert_eq!(served.json(), printed);
+    })
+    .await;
+}
+
+#[test]
+fn every_described_operation_is_complete() {
+    let document: Value = serde_json::from_str(&printed()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+    for path in [
+        "/v1/chat/completions",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+    ] {
+        assert!(
+            document["paths"][path].is_object(),
+            "{path} is not described"
+        );
+    }
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(
+                operation["operationId"].is_string(),
+                "{method} {path} has no operationId"
+            );
+            assert!(
+                operation["summary"].is_string(),
+                "{method} {path} has no summary"
+            );
+            assert!(
+                operation["responses"]["200"].is_object(),
+                "{method} {path} has no answer"
+            );
+        }
+    }
+}

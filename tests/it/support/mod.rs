@@ -1,0 +1,52 @@
+//! What the tests are made of: the real binary, a scripted upstream, a Redis of
+//! their own, a wire that can be cut, and a client that sees every byte.
+
+mod app;
+mod chat;
+mod crowd;
+mod cut;
+mod damage;
+mod http;
+mod redis;
+mod scratch;
+mod upstream;
+mod wait;
+
+pub(crate) use app::{ALICE, House, Setup, Store, chat, streaming};
+pub(crate) use chat::{
+    answer, chunk, chunks, deltas, event, fold, fold_text, question, streamed, with_usage,
+};
+pub(crate) use crowd::{Crowd, settled};
+pub(crate) use cut::Wire;
+pub(crate) use damage::{Stored, stored, stored_now};
+pub(crate) use http::{Client, Ending, Live, Request, Response};
+pub(crate) use redis::{Redis, free_port};
+pub(crate) use scratch::Scratch;
+pub(crate) use upstream::{Gate, Reply, Upstream};
+pub(crate) use wait::{eventually, in_time};
+
+/// One test for each store, from one body.
+///
+/// Every promise about answers holds whatever they are stored in, so the body is
+/// written once and gets the store it runs on.
+macro_rules! on_each_store {
+    ($($(#[$note:meta])* async fn $name:ident($store:ident) $body:block)+) => {$(
+        $(#[$note])*
+        mod $name {
+            use super::*;
+
+            async fn story($store: Store) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_embedded() {
+                in_time(story(Store::Embedded)).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_redis() {
+                in_time(story(Store::Redis)).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_each_store;
