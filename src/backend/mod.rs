@@ -39,7 +39,7 @@ pub use breaker::Standing;
 pub use cached::Cached;
 pub use error::BackendError;
 pub use options::{BackendChoice, BackendOptions};
-pub use store::{Health, Store, Tier};
+pub use store::{Health, Store};
 
 /// A backend that keeps entries. It knows sealed bytes only.
 ///

@@ -25,6 +25,7 @@ use super::{BackendChoice, BackendError, BackendOptions, Entries, Records, Size,
 use crate::clock::Clock;
 use crate::entry::{self, Entry, Limits, OpenError};
 use crate::key::{CacheSecret, Key};
+use crate::policy::cache_status::Tier;
 
 /// Opening longer values than this would hold up the thread's other requests.
 const OPEN_INLINE_BYTES_MAX: usize = 128 * 1024;
@@ -52,25 +53,6 @@ struct Parts {
 struct Backed {
     queue: WriteQueue,
     guard: Arc<Guard>,
-}
-
-/// Where an answer was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// In this process.
-    Memory,
-    /// In the backend.
-    Backend,
-}
-
-impl Tier {
-    /// The name used in headers, logs and metric labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Backend => "backend",
-        }
-    }
 }
 
 /// How the cache is doing.

@@ -82,10 +82,6 @@ impl Proxy {
         let (Some(cached), tier) = self.store.lookup(&question.identified.key).await else {
             return Found::nothing(Why::Absent);
         };
-        let tier = match tier {
-            crate::backend::Tier::Memory => Tier::Memory,
-            crate::backend::Tier::Backend => Tier::Backend,
-        };
         if question.identified.facts.wants_stream && stream_form(question, &cached).is_none() {
             return Found::nothing(Why::Absent);
         }

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("usage", &["clock", "wire"]),
     ("telemetry", &["usage", "wire"]),
     ("access", &["clock", "key"]),
-    ("backend", &["clock", "entry", "key", "wire"]),
+    ("backend", &["clock", "entry", "key", "policy", "wire"]),
     ("flight", &["backend", "key"]),
     ("upstream", &["wire"]),
     (
