@@ -3,6 +3,7 @@
 mod demo;
 mod healthcheck;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -109,9 +110,9 @@ async fn stopped() {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+/// Writes a line to standard output. Whoever stops reading has read enough.
 fn say(text: &str) {
-    println!("{text}");
+    drop(writeln!(std::io::stdout(), "{text}"));
 }
 
 #[expect(clippy::print_stderr, reason = "the log may not have been started")]

@@ -1,16 +1,17 @@
 //! The command line, drawn from the list of settings.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::layers::Variables;
-use super::settings::SETTINGS;
+use super::settings::{SETTINGS, Setting};
 use crate::mock::{Fail, MockOptions};
 
 /// Where `reprise mock` listens if nothing is said.
-const MOCK_LISTEN: &str = "127.0.0.1:9090";
+const MOCK_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 
 /// What to do.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(super) fn understand(matches: &ArgMatches) -> (Task, Variables) {
     let innermost = matches.subcommand().map_or(matches, |(_, inner)| inner);
     let flags = SETTINGS
         .iter()
-        .filter(|setting| !setting.secret)
+        .filter(|setting| !setting.is_secret())
         .filter_map(|setting| {
             // Not every command takes settings.
             let value = innermost.try_get_one::<String>(setting.name).ok()??;
@@ -65,8 +66,7 @@ fn mock_task(matches: &ArgMatches) -> Task {
         fail: matches.get_one::<Fail>("fail").copied(),
     };
     let listen = matches.get_one::<SocketAddr>("mock-listen").copied();
-    let fallback = SocketAddr::from(([127, 0, 0, 1], 9090));
-    Task::Mock(listen.unwrap_or(fallback), options)
+    Task::Mock(listen.unwrap_or(MOCK_LISTEN), options)
 }
 
 /// The whole command line.
@@ -74,20 +74,9 @@ pub fn command() -> Command {
     let with_settings = |command: Command| {
         SETTINGS
             .iter()
-            .filter(|setting| !setting.secret)
-            .fold(command, |command, setting| {
-                let default = match setting.default {
-                    "" => String::new(),
-                    default => format!("[default: {default}] "),
-                };
-                let help = format!("{} {default}[env: {}]", setting.help, setting.variable());
-                command.arg(
-                    Arg::new(setting.name)
-                        .long(setting.flag())
-                        .value_name("VALUE")
-                        .help(help),
-                )
-            })
+            .filter(|setting| !setting.is_secret())
+            .map(flag)
+            .fold(command, Command::arg)
     };
     let plain = |name: &'static str, about: &'static str| Command::new(name).about(about);
     let configured = |name, about| with_settings(plain(name, about));
@@ -118,14 +107,32 @@ pub fn command() -> Command {
     .subcommand(mock_command())
 }
 
+fn flag(setting: &'static Setting) -> Arg {
+    let default = match setting.default {
+        "" => String::new(),
+        default => format!("[default: {default}] "),
+    };
+    let also = setting
+        .also
+        .map(|variable| format!(" or {variable}"))
+        .unwrap_or_default();
+    let variable = setting.variable();
+    Arg::new(setting.name)
+        .long(setting.flag())
+        .value_name(setting.kind.placeholder())
+        // Somebody who passes on a variable that is empty did not mean the default.
+        .value_parser(NonEmptyStringValueParser::new())
+        .help(format!("{} {default}[env: {variable}{also}]", setting.help))
+}
+
 fn mock_command() -> Command {
     Command::new("mock")
         .about("Runs the scripted upstream alone")
         .arg(
             Arg::new("mock-listen")
                 .long("listen")
-                .value_name("ADDRESS")
-                .default_value(MOCK_LISTEN)
+                .value_name("ADDRESS:PORT")
+                .default_value(MOCK_LISTEN.to_string())
                 .value_parser(value_parser!(SocketAddr))
                 .help("Address and port to listen on"),
         )
@@ -140,7 +147,7 @@ fn mock_command() -> Command {
             Arg::new("tokens-per-second")
                 .long("tokens-per-second")
                 .value_name("TOKENS")
-                .value_parser(value_parser!(u32))
+                .value_parser(value_parser!(u32).range(1..))
                 .help("How many tokens come in a second; all at once where it is not said"),
         )
         .arg(

@@ -14,15 +14,22 @@ pub enum ConfigError {
         name: &'static str,
         /// Where the value came from.
         source: Source,
-        /// The value, where it may be shown.
+        /// The value, as far as it may be shown.
         value: Option<String>,
         /// What would be right.
         wanted: String,
     },
+    /// A value that is no text, and cannot become one.
+    Shape {
+        /// Where it stands.
+        source: Source,
+        /// What would be right.
+        wanted: &'static str,
+    },
     /// A name that looks like a setting and is none.
     Unknown {
-        /// The name.
-        name: String,
+        /// Where it stands.
+        source: Source,
         /// A setting whose name is much like it.
         near: Option<String>,
     },
@@ -34,7 +41,7 @@ pub enum ConfigError {
         cause: String,
     },
     /// Settings that must not stand together.
-    Conflict(&'static str),
+    Conflict(String),
 }
 
 /// Everything that is wrong.
@@ -57,8 +64,11 @@ impl fmt::Display for ConfigError {
                 }
                 write!(f, " from {source} is not valid; it must be {wanted}")
             }
-            Self::Unknown { name, near } => {
-                write!(f, "{name}: there is no such setting")?;
+            Self::Shape { source, wanted } => {
+                write!(f, "{source}: the value is not valid; it must be {wanted}")
+            }
+            Self::Unknown { source, near } => {
+                write!(f, "{source}: there is no such setting")?;
                 match near {
                     Some(near) => write!(f, "; did you mean {near}?"),
                     None => Ok(()),

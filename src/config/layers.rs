@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::errors::ConfigError;
 use super::settings::{SETTINGS, Setting};
@@ -20,7 +20,12 @@ pub enum Source {
     /// A variable of the file `.env`.
     DotEnv(String),
     /// A key of the configuration file.
-    File(String),
+    File {
+        /// The key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// Nothing was said.
     Default,
 }
@@ -31,14 +36,14 @@ impl fmt::Display for Source {
             Self::Flag(name) => write!(f, "--{name}"),
             Self::Environment(name) => f.write_str(name),
             Self::DotEnv(name) => write!(f, "{name} in .env"),
-            Self::File(name) => write!(f, "{name} in the configuration file"),
+            Self::File { key, path } => write!(f, "{key} in {}", path.display()),
             Self::Default => f.write_str("default"),
         }
     }
 }
 
 /// Everything that was said, before it is understood.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Layers {
     /// From flags, by the setting's name.
     pub flags: Variables,
@@ -48,119 +53,107 @@ pub struct Layers {
     pub dot_env: Variables,
     /// From the configuration file, by the setting's name.
     pub file: Variables,
+    /// The configuration file.
+    pub file_path: PathBuf,
 }
 
+/// Names only: nobody has told the secrets from the rest yet.
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reprise = |name: &&String| name.starts_with(PREFIX);
+        f.debug_struct("Layers")
+            .field("flags", &self.flags.keys())
+            .field(
+                "environment",
+                &self.environment.keys().filter(reprise).collect::<Vec<_>>(),
+            )
+            .field(
+                "dot_env",
+                &self.dot_env.keys().filter(reprise).collect::<Vec<_>>(),
+            )
+            .field("file", &self.file.keys())
+            .field("file_path", &self.file_path)
+            .finish()
+    }
+}
+
+/// What every variable of ours begins with.
+pub(super) const PREFIX: &str = "REPRISE_";
+
 impl Layers {
-    /// The value of a setting and where it came from. An empty variable counts as
-    /// not set, so that a compose file can pass on what may be missing.
+    /// The value of a setting and where it came from. An empty value counts as not
+    /// said, so that a compose file can pass on what may be missing.
+    ///
+    /// What others named a variable counts last of all: it may be there for
+    /// somebody else, and must not override what was said to this program.
     pub fn find(&self, setting: &Setting) -> (String, Source) {
-        let flag = self
-            .flags
-            .get(setting.name)
-            .map(|value| (value.clone(), Source::Flag(setting.flag())));
-        flag.or_else(|| variable(&self.environment, setting, Source::Environment))
-            .or_else(|| variable(&self.dot_env, setting, Source::DotEnv))
-            .or_else(|| {
-                let value = self.file.get(setting.name)?;
-                Some((value.clone(), Source::File(setting.name.to_owned())))
-            })
-            .unwrap_or_else(|| (setting.default.to_owned(), Source::Default))
+        let own = setting.variable();
+        let source_of_file = |key: String| Source::File {
+            key,
+            path: self.file_path.clone(),
+        };
+        let said = |layer: &Variables, name: &str, source: &dyn Fn(String) -> Source| {
+            let value = layer.get(name).filter(|value| !value.is_empty())?;
+            Some((value.clone(), source(name.to_owned())))
+        };
+        let also = |layer: &Variables, source: &dyn Fn(String) -> Source| {
+            said(layer, setting.also?, source)
+        };
+        said(&self.flags, setting.name, &|_name| {
+            Source::Flag(setting.flag())
+        })
+        .or_else(|| said(&self.environment, &own, &Source::Environment))
+        .or_else(|| said(&self.dot_env, &own, &Source::DotEnv))
+        .or_else(|| said(&self.file, setting.name, &source_of_file))
+        .or_else(|| also(&self.environment, &Source::Environment))
+        .or_else(|| also(&self.dot_env, &Source::DotEnv))
+        .unwrap_or_else(|| (setting.default.to_owned(), Source::Default))
     }
 
     /// The names that look like settings and are none.
     pub fn unknown(&self) -> Vec<ConfigError> {
         let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
-        let unknown_variable = |name: &&String| {
-            name.starts_with("REPRISE_") && !variables.iter().any(|known| known == *name)
+        let unknown_variables = |layer: &Variables, source: fn(String) -> Source| {
+            layer
+                .keys()
+                .filter(|name| name.starts_with(PREFIX) && !variables.contains(name))
+                .map(|name| ConfigError::Unknown {
+                    source: source(name.clone()),
+                    near: near(name).map(Setting::variable),
+                })
+                .collect::<Vec<_>>()
         };
-        let environment = self.environment.keys().filter(unknown_variable);
-        let dot_env = self.dot_env.keys().filter(unknown_variable);
-        let file = self
-            .file
-            .keys()
-            .filter(|name| SETTINGS.iter().all(|setting| setting.name != name.as_str()));
-        let near = |name: &str, known: &mut dyn Iterator<Item = String>| {
-            known
-                .map(|known| (strsim::damerau_levenshtein(name, &known), known))
-                .min()
-                .filter(|(distance, _)| *distance <= 1 + name.len() / 6)
-                .map(|(_, known)| known)
-        };
-        environment
-            .chain(dot_env)
-            .map(|name| ConfigError::Unknown {
-                name: name.clone(),
-                near: near(name, &mut variables.iter().cloned()),
-            })
-            .chain(file.map(|name| ConfigError::Unknown {
-                name: name.clone(),
-                near: near(
-                    name,
-                    &mut SETTINGS.iter().map(|setting| setting.name.to_owned()),
-                ),
-            }))
+        let known = |key: &str| Setting::named(key).is_some_and(Setting::is_of_file);
+        let unknown_keys =
+            self.file
+                .keys()
+                .filter(|key| !known(key))
+                .map(|key| ConfigError::Unknown {
+                    source: Source::File {
+                        key: key.clone(),
+                        path: self.file_path.clone(),
+                    },
+                    near: near(key)
+                        .filter(|setting| setting.is_of_file())
+                        .map(|setting| setting.name.to_owned()),
+                });
+        unknown_variables(&self.environment, Source::Environment)
+            .into_iter()
+            .chain(unknown_variables(&self.dot_env, Source::DotEnv))
+            .chain(unknown_keys)
             .collect()
     }
 }
 
-fn variable(
-    variables: &Variables,
-    setting: &Setting,
-    source: fn(String) -> Source,
-) -> Option<(String, Source)> {
-    let own = setting.variable();
-    [Some(own.as_str()), setting.also]
-        .into_iter()
-        .flatten()
-        .find_map(|name| {
-            let value = variables.get(name).filter(|value| !value.is_empty())?;
-            Some((value.clone(), source(name.to_owned())))
-        })
-}
-
-/// Reads `.env`-like text from `path`; nothing if there is no such file.
-///
-/// # Errors
-/// If the file cannot be read or understood.
-pub(super) fn read_dot_env(path: &Path) -> Result<Variables, ConfigError> {
-    if !path.exists() {
-        return Ok(Variables::new());
-    }
-    let wrong = |error: dotenvy::Error| ConfigError::File {
-        path: path.to_owned(),
-        cause: error.to_string(),
-    };
-    dotenvy::from_path_iter(path)
-        .map_err(wrong)?
-        .collect::<Result<_, _>>()
-        .map_err(wrong)
-}
-
-/// Reads the configuration file at `path`.
-///
-/// # Errors
-/// If the file cannot be read or understood.
-pub(super) fn read_file(path: &Path) -> Result<Variables, ConfigError> {
-    let wrong = |cause: String| ConfigError::File {
-        path: path.to_owned(),
-        cause,
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
-    table
-        .into_iter()
-        .map(|(name, value)| match value {
-            toml::Value::String(text) => Ok((name, text)),
-            toml::Value::Integer(number) => Ok((name, number.to_string())),
-            toml::Value::Boolean(truth) => Ok((name, truth.to_string())),
-            toml::Value::Float(_)
-            | toml::Value::Datetime(_)
-            | toml::Value::Array(_)
-            | toml::Value::Table(_) => Err(wrong(format!(
-                "{name} must be a text, a whole number, true or false"
-            ))),
-        })
-        .collect()
+/// The setting that somebody may have had in mind who wrote `name`, be it in the
+/// manner of a variable, a flag or a key.
+fn near(name: &str) -> Option<&'static Setting> {
+    let plain = name.replace('-', "_").to_ascii_lowercase();
+    let plain = plain.strip_prefix("reprise_").unwrap_or(&plain);
+    SETTINGS
+        .iter()
+        .map(|setting| (strsim::damerau_levenshtein(plain, setting.name), setting))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= 1 + plain.len() / 6)
+        .map(|(_, setting)| setting)
 }

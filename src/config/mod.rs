@@ -6,10 +6,13 @@
 
 pub mod command_line;
 mod errors;
+mod files;
 mod layers;
 mod read;
+mod redis_url;
 mod settings;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -27,12 +30,23 @@ use crate::wire::UpstreamKind;
 
 pub use errors::{ConfigError, ConfigErrors};
 pub use layers::{Layers, Source, Variables};
-pub use settings::{SETTINGS, Setting};
+pub use settings::{Kind, SETTINGS, Setting};
 
 use read::Reader;
 
 /// The configuration file that is read if nothing is said.
 const FILE: &str = "reprise.toml";
+
+/// What the embedded backend cannot do with less than.
+const CACHE_BYTES_MIN: u64 = 1024 * 1024;
+
+/// More than one process can have open.
+const CONNECTIONS_MAX: usize = 1_000_000;
+
+const ORPHANS_MAX: usize = 1_000_000;
+
+/// Each election is one more call that somebody pays for.
+const ELECTIONS_MAX: u32 = 100;
 
 /// The options of every part.
 #[derive(Clone, Debug)]
@@ -57,51 +71,69 @@ pub struct Config {
 /// configuration file of the working directory.
 ///
 /// # Errors
-/// If a file cannot be read or understood.
+/// If a file cannot be read or understood; then all else that is wrong is told too.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the door the rule points to"
 )]
 pub fn gather(flags: Variables) -> Result<Layers, ConfigErrors> {
-    let environment: Variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    gather_from(flags, environment, Path::new("."))
+    gather_from(flags, std::env::vars_os(), Path::new(""))
 }
 
 fn gather_from(
     flags: Variables,
-    environment: Variables,
+    environment: impl Iterator<Item = (OsString, OsString)>,
     folder: &Path,
 ) -> Result<Layers, ConfigErrors> {
     let mut errors = Vec::new();
-    let mut keep = |read: Result<Variables, ConfigError>| {
-        read.unwrap_or_else(|error| {
-            errors.push(error);
-            Variables::new()
-        })
-    };
     let mut layers = Layers {
-        dot_env: keep(layers::read_dot_env(&folder.join(".env"))),
         flags,
-        environment,
+        environment: files::environment(environment, &mut errors),
+        dot_env: files::dot_env(&folder.join(".env"), &mut errors),
         file: Variables::new(),
+        file_path: folder.join(FILE),
     };
     let named = Reader::new(&layers).path("config");
-    let path = named.clone().unwrap_or_else(|| folder.join(FILE));
-    if named.is_some() || path.exists() {
-        layers.file = keep(layers::read_file(&path));
+    let is_named = named.is_some();
+    layers.file_path = named.unwrap_or(layers.file_path);
+    if is_named || layers.file_path.exists() {
+        layers.file = files::toml(&layers.file_path, &mut errors);
     }
     if errors.is_empty() {
-        Ok(layers)
-    } else {
-        Err(ConfigErrors(errors))
+        return Ok(layers);
     }
+    if let Err(ConfigErrors(more)) = Config::understand(&layers) {
+        errors.extend(more);
+    }
+    Err(ConfigErrors(errors))
 }
 
-/// What is in force: name, value where it may be shown, source.
+/// What is in force: name, value as far as it may be shown, source.
 pub fn describe(layers: &Layers) -> Vec<(&'static str, String, Source)> {
-    read::describe(layers)
+    SETTINGS
+        .iter()
+        .map(|setting| {
+            let (value, source) = layers.find(setting);
+            let shown = if value.is_empty() {
+                inferred(setting.name, layers).unwrap_or_else(|| "not set".to_owned())
+            } else {
+                read::showable(setting, &value).unwrap_or_else(|| "set".to_owned())
+            };
+            (setting.name, shown, source)
+        })
+        .collect()
+}
+
+/// What counts for a setting that has no default of its own.
+fn inferred(name: &str, layers: &Layers) -> Option<String> {
+    match name {
+        "data_dir" => data_folder().map(|folder| folder.display().to_string()),
+        "upstream_kind" => {
+            let config = Config::understand(layers).ok()?;
+            Some(config.upstream.kind.as_str().to_owned())
+        }
+        _ => None,
+    }
 }
 
 impl Config {
@@ -123,15 +155,17 @@ impl Config {
             },
             log: log(&mut reader),
         };
-        if config.upstream.api_key.is_some()
+        let lends_to_all = config.upstream.api_key.is_some()
             && !config.server.listen.ip().is_loopback()
-            && !reader.truth("allow_open")
-        {
-            reader.errors.push(ConfigError::Conflict(
-                "listen, upstream_api_key: anyone who reaches this address could spend that key; \
-                 listen on 127.0.0.1, or set REPRISE_ALLOW_OPEN=true if something in front lets \
-                 in only those who may",
-            ));
+            && !reader.truth("allow_open");
+        if lends_to_all {
+            reader.errors.push(ConfigError::Conflict(format!(
+                "listen (from {}) and upstream_api_key (from {}): anyone who reaches this address \
+                 could spend that key; listen on 127.0.0.1, or set REPRISE_ALLOW_OPEN=true if \
+                 something in front lets in only those who may",
+                reader.source("listen"),
+                reader.source("upstream_api_key"),
+            )));
         }
         if reader.errors.is_empty() {
             Ok(config)
@@ -149,30 +183,24 @@ fn server(reader: &mut Reader<'_>) -> ServerOptions {
             let host_and_port = text.replacen("localhost:", "127.0.0.1:", 1);
             host_and_port.parse().ok()
         }),
-        request_bytes_max: reader.size("request_max_bytes"),
-        header_timeout: reader.duration("header_timeout"),
-        body_timeout: reader.duration("body_timeout"),
-        idle_timeout: reader.duration("idle_timeout"),
-        write_timeout: reader.duration("write_timeout"),
+        request_bytes_max: reader.size("request_max_bytes", 1),
+        header_timeout: reader.patience("header_timeout"),
+        body_timeout: reader.patience("body_timeout"),
+        idle_timeout: reader.patience("idle_timeout"),
+        write_timeout: reader.patience("write_timeout"),
         drain_timeout: reader.duration("drain_timeout"),
-        connections_max: reader.number("connections_max"),
+        connections_max: reader.count("connections_max", 1..=CONNECTIONS_MAX),
     }
 }
 
 fn upstream(reader: &mut Reader<'_>) -> UpstreamOptions {
-    let wanted =
-        "a base URL such as https://api.openai.com/v1, without a user or a password, or `mock`";
-    let base = reader.value("upstream", wanted, UpstreamBase::Mock, |text| {
-        if text == "mock" {
-            return Some(UpstreamBase::Mock);
-        }
-        let url: Url = text.parse().ok()?;
-        let sound = matches!(url.scheme(), "http" | "https")
-            && url.host_str().is_some()
-            && url.username().is_empty()
-            && url.password().is_none();
-        sound.then_some(UpstreamBase::Url(url))
-    });
+    let base = reader.value(
+        "upstream",
+        "a base URL such as https://api.openai.com/v1, its /v1 included, without a user, a \
+         password or a query, or `mock`",
+        UpstreamBase::Mock,
+        base_of,
+    );
     let inferred = match &base {
         UpstreamBase::Url(url) => UpstreamKind::infer(url.host_str().unwrap_or_default()),
         UpstreamBase::Mock => UpstreamKind::OpenAi,
@@ -181,19 +209,38 @@ fn upstream(reader: &mut Reader<'_>) -> UpstreamOptions {
     UpstreamOptions {
         base,
         kind: reader.value("upstream_kind", wanted, inferred, |text| text.parse().ok()),
-        api_key: reader.secret("upstream_api_key"),
-        connect_timeout: reader.duration("upstream_connect_timeout"),
-        first_byte_timeout: reader.duration("upstream_first_byte_timeout"),
-        idle_timeout: reader.duration("upstream_idle_timeout"),
+        api_key: reader.credential("upstream_api_key"),
+        connect_timeout: reader.patience("upstream_connect_timeout"),
+        first_byte_timeout: reader.patience("upstream_first_byte_timeout"),
+        idle_timeout: reader.patience("upstream_idle_timeout"),
     }
 }
 
+fn base_of(text: &str) -> Option<UpstreamBase> {
+    if text == "mock" {
+        return Some(UpstreamBase::Mock);
+    }
+    let url: Url = text.parse().ok()?;
+    let host = url.host_str()?;
+    // Without its path every call to this host would end in a 404.
+    let lacks_path = UpstreamKind::infer(host) == UpstreamKind::OpenAi && url.path() == "/";
+    let is_sound = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && !lacks_path;
+    is_sound.then_some(UpstreamBase::Url(url))
+}
+
 fn backend(reader: &mut Reader<'_>) -> BackendOptions {
-    let wanted = "a number";
+    let wanted = "a whole number from 0 up";
     let database = reader.value("redis_database", wanted, None, |text| {
-        text.parse().ok().map(Some)
+        let number: i64 = text.parse().ok()?;
+        (0 <= number).then_some(Some(number))
     });
-    let wanted = "embedded, memory, or a URL that begins with redis:// or rediss://";
+    let wanted = "embedded, memory, or a URL such as redis://127.0.0.1:6379 or \
+                  rediss://user:password@redis.example.com";
     let choice = reader.value(
         "backend",
         wanted,
@@ -201,13 +248,17 @@ fn backend(reader: &mut Reader<'_>) -> BackendOptions {
         |text| match text {
             "embedded" => Some(BackendChoice::Embedded),
             "memory" => Some(BackendChoice::Memory),
-            url if url.starts_with("redis") && url.contains("://") => Some(BackendChoice::Redis {
+            url => redis_url::is_sound(url).then(|| BackendChoice::Redis {
                 url: SecretString::from(url),
                 database,
             }),
-            _ => None,
         },
     );
+    let wanted = "letters, digits and -_.:";
+    let redis_prefix = reader.value("redis_prefix", wanted, String::new(), |text| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        text.bytes().all(is_plain).then(|| text.to_owned())
+    });
     let data_dir = reader.path("data_dir").or_else(data_folder);
     if data_dir.is_none() {
         let wanted = "a folder: this platform names none for data".to_owned();
@@ -216,11 +267,11 @@ fn backend(reader: &mut Reader<'_>) -> BackendOptions {
     BackendOptions {
         choice,
         data_dir: data_dir.unwrap_or_default(),
-        cache_bytes_max: reader.bytes("cache_max_bytes"),
-        memory_bytes_max: reader.bytes("memory_max_bytes"),
-        read_timeout: reader.duration("backend_read_timeout"),
-        write_timeout: reader.duration("backend_write_timeout"),
-        redis_prefix: reader.text("redis_prefix").unwrap_or_default(),
+        cache_bytes_max: reader.bytes("cache_max_bytes", CACHE_BYTES_MIN),
+        memory_bytes_max: reader.bytes("memory_max_bytes", 0),
+        read_timeout: reader.patience("backend_read_timeout"),
+        write_timeout: reader.patience("backend_write_timeout"),
+        redis_prefix,
         cache_secret: reader.secret("cache_secret"),
     }
 }
@@ -234,16 +285,16 @@ fn policy(reader: &mut Reader<'_>) -> PolicyOptions {
         clients_may_bypass: reader.truth("clients_may_bypass"),
         clients_may_extend: reader.truth("clients_may_extend"),
         allow_remote_refs: reader.truth("allow_remote_refs"),
-        entry_bytes_max: reader.size("entry_max_bytes"),
+        entry_bytes_max: reader.size("entry_max_bytes", 0),
     }
 }
 
 fn flight(reader: &mut Reader<'_>) -> FlightOptions {
     FlightOptions {
-        follow_timeout: reader.duration("follow_timeout"),
+        follow_timeout: reader.patience("follow_timeout"),
         orphan_timeout: reader.duration("orphan_timeout"),
-        orphans_max: reader.number("orphans_max"),
-        elections_max: reader.number("elections_max"),
+        orphans_max: reader.count("orphans_max", 0..=ORPHANS_MAX),
+        elections_max: reader.count("elections_max", 0..=ELECTIONS_MAX),
     }
 }
 

@@ -1,13 +1,19 @@
 //! From texts to values, keeping a list of everything that is wrong.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::errors::ConfigError;
 use super::layers::{Layers, Source};
-use super::settings::{SETTINGS, Setting};
+use super::settings::{Kind, Setting};
+
+/// The longest time there may be: a moment further off than this is not always
+/// one that the clocks can express.
+const DURATION_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Reads settings and remembers what was wrong with them.
 #[derive(Debug)]
@@ -26,12 +32,26 @@ impl<'a> Reader<'a> {
 
     /// The text of a setting; `None` if nothing is said and there is no default.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        let setting = SETTINGS.iter().find(|setting| setting.name == name)?;
-        Some(self.layers.find(setting).0).filter(|text| !text.is_empty())
+        let (text, _) = self.layers.find(Setting::named(name)?);
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// Where the text of a setting came from.
+    pub(super) fn source(&self, name: &str) -> Source {
+        Setting::named(name).map_or(Source::Default, |setting| self.layers.find(setting).1)
     }
 
     pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
         self.text(name).map(SecretString::from)
+    }
+
+    /// A secret that is sent in a header.
+    pub(super) fn credential(&mut self, name: &'static str) -> Option<SecretString> {
+        let wanted = "printable ASCII without spaces and line ends";
+        self.value(name, wanted, None, |text| {
+            let is_sound = text.bytes().all(|byte| byte.is_ascii_graphic());
+            is_sound.then(|| Some(SecretString::from(text)))
+        })
     }
 
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
@@ -56,28 +76,46 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A time that may be none at all.
     pub(super) fn duration(&mut self, name: &'static str) -> Duration {
-        let wanted = "a duration such as 250ms, 90s, 5m, 24h or 7d";
+        let wanted = "a duration of at most 10 years, such as 0s, 250ms, 90s, 5m, 24h or 7d";
+        self.value(name, wanted, Duration::ZERO, duration)
+    }
+
+    /// A time to wait for something: none at all would be to never get it.
+    pub(super) fn patience(&mut self, name: &'static str) -> Duration {
+        let wanted = "a duration above zero and of at most 10 years, such as 250ms, 90s or 5m";
         self.value(name, wanted, Duration::ZERO, |text| {
-            humantime::parse_duration(text).ok()
+            duration(text).filter(|time| !time.is_zero())
         })
     }
 
-    pub(super) fn bytes(&mut self, name: &'static str) -> u64 {
-        let wanted = "a number of bytes such as 65536, 512MiB or 1GiB";
-        self.value(name, wanted, 0, |text| {
-            text.parse::<bytesize::ByteSize>().ok().map(|size| size.0)
+    /// An amount of memory, and the least it may be.
+    pub(super) fn bytes(&mut self, name: &'static str, least: u64) -> u64 {
+        let wanted = match least {
+            0 => String::new(),
+            least => format!(" and at least {}", bytesize::ByteSize(least)),
+        };
+        let wanted = format!("a number of bytes such as 65536, 512MiB or 1GiB{wanted}");
+        self.value(name, &wanted, 0, |text| {
+            let size: bytesize::ByteSize = text.parse().ok()?;
+            (least <= size.0).then_some(size.0)
         })
     }
 
-    pub(super) fn size(&mut self, name: &'static str) -> usize {
-        let bytes = self.bytes(name);
+    /// The same for what is held in memory.
+    pub(super) fn size(&mut self, name: &'static str, least: u64) -> usize {
+        let bytes = self.bytes(name, least);
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn number<T: std::str::FromStr + Default>(&mut self, name: &'static str) -> T {
-        self.value(name, "a whole number", T::default(), |text| {
-            text.parse().ok()
+    pub(super) fn count<T>(&mut self, name: &'static str, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + std::fmt::Display + Default,
+    {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        self.value(name, &wanted, T::default(), |text| {
+            text.parse().ok().filter(|number| range.contains(number))
         })
     }
 
@@ -91,39 +129,52 @@ impl<'a> Reader<'a> {
 
     /// Remembers that the value of a setting is wrong.
     pub(super) fn reject(&mut self, name: &'static str, wanted: String) {
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+        let Some(setting) = Setting::named(name) else {
             return;
         };
         let (value, source) = self.layers.find(setting);
         self.errors.push(ConfigError::Value {
             name: setting.name,
             source,
-            value: may_be_shown(setting, &value).then_some(value),
+            value: showable(setting, &value),
             wanted,
         });
     }
 }
 
-/// Whether a value has no secret in it: URLs may carry a password.
-pub(super) fn may_be_shown(setting: &Setting, value: &str) -> bool {
-    let may_carry_a_password = value.contains("://") && value.contains('@');
-    !(setting.secret || may_carry_a_password)
+fn duration(text: &str) -> Option<Duration> {
+    let duration = humantime::parse_duration(text).ok()?;
+    (duration <= DURATION_MAX).then_some(duration)
 }
 
-/// One line for every setting: its value, where it may be shown, and its source.
-pub(super) fn describe(layers: &Layers) -> Vec<(&'static str, String, Source)> {
-    SETTINGS
-        .iter()
-        .map(|setting| {
-            let (value, source) = layers.find(setting);
-            let shown = if value.is_empty() {
-                "(not set)".to_owned()
-            } else if may_be_shown(setting, &value) {
-                value
-            } else {
-                "(set, not shown)".to_owned()
+/// The value as far as it may be shown. URLs lose their credentials, and what
+/// follows their path: some carry a password there.
+pub(super) fn showable(setting: &Setting, value: &str) -> Option<String> {
+    match setting.kind {
+        Kind::Secret => None,
+        Kind::Url => {
+            let Some((scheme, rest)) = value.split_once("://") else {
+                // No URL. It may be a word, or what was meant to become one.
+                let is_word = !value.contains(['@', '?']);
+                return is_word.then(|| value.to_owned());
             };
-            (setting.name, shown, source)
-        })
-        .collect()
+            // The last @, because a password that was not escaped may have one too.
+            let (credentials, rest) = match rest.rsplit_once('@') {
+                Some((_, rest)) => ("***@", rest),
+                None => ("", rest),
+            };
+            let (rest, query) = match rest.split_once('?') {
+                Some((rest, _)) => (rest, "?***"),
+                None => (rest, ""),
+            };
+            Some(format!("{scheme}://{credentials}{rest}{query}"))
+        }
+        Kind::Address
+        | Kind::Text
+        | Kind::Path
+        | Kind::Duration
+        | Kind::Bytes
+        | Kind::Count
+        | Kind::Truth => Some(value.to_owned()),
+    }
 }

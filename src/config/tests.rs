@@ -18,8 +18,19 @@ fn environment(pairs: &[(&str, &str)]) -> Layers {
         .or_insert_with(|| "/nowhere".to_owned());
     Layers {
         environment,
+        file_path: FILE.into(),
         ..Layers::default()
     }
+}
+
+fn told(layers: &Layers) -> String {
+    Config::understand(layers).unwrap_err().to_string()
+}
+
+fn of_system(pairs: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
+    variables(pairs)
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
 }
 
 #[test]
@@ -73,8 +84,8 @@ fn everything_that_is_wrong_is_told_at_once_with_its_name() {
         "completion_ttl",
         "cache_max_bytes",
         "upstream:",
-        "did you mean REPRISE_LOG_FORMAT?",
-        "did you mean listen?",
+        "REPRISE_LOGFORMAT: there is no such setting; did you mean REPRISE_LOG_FORMAT?",
+        "lisen in reprise.toml: there is no such setting; did you mean listen?",
     ] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
@@ -90,8 +101,10 @@ fn a_secret_is_never_shown() {
     let config = Config::understand(&layers).unwrap();
     let shown = format!("{config:?} {:?}", describe(&layers));
     assert!(!shown.contains("canary"), "{shown}");
+    let shown = format!("{layers:?}");
+    assert!(!shown.contains("canary"), "{shown}");
     let wrong = environment(&[("REPRISE_UPSTREAM", "https://u:canary@example.com/v1")]);
-    let told = Config::understand(&wrong).unwrap_err().to_string();
+    let told = told(&wrong);
     assert!(!told.contains("canary"), "{told}");
 }
 
@@ -128,6 +141,89 @@ fn a_key_is_not_lent_to_whoever_can_reach_the_address() {
 }
 
 #[test]
+fn a_refusal_says_where_both_values_came_from() {
+    let mut layers = environment(&[("OPENAI_API_KEY", "k")]);
+    layers.file = variables(&[("listen", "[::]:80")]);
+    let told = told(&layers);
+    assert!(told.contains("from listen in reprise.toml"), "{told}");
+    assert!(told.contains("from OPENAI_API_KEY"), "{told}");
+}
+
+#[test]
+fn a_borrowed_name_never_overrides_what_was_said_to_this_program() {
+    let mut layers = environment(&[("REDIS_URL", "redis://localhost")]);
+    layers.file = variables(&[("backend", "memory")]);
+    let config = Config::understand(&layers).unwrap();
+    assert!(matches!(config.backend.choice, BackendChoice::Memory));
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_said() {
+    let layers = environment(&[("REPRISE_LISTEN", ""), ("REPRISE_UPSTREAM_API_KEY", "")]);
+    let config = Config::understand(&layers).unwrap();
+    assert_eq!(config.server.listen.port(), 8080);
+    assert!(config.upstream.api_key.is_none());
+}
+
+#[test]
+fn values_with_which_nothing_would_work_are_refused() {
+    for (name, value) in [
+        ("REPRISE_CONNECTIONS_MAX", "0"),
+        ("REPRISE_CONNECTIONS_MAX", "18446744073709551615"),
+        ("REPRISE_HEADER_TIMEOUT", "0s"),
+        ("REPRISE_BACKEND_READ_TIMEOUT", "0ms"),
+        ("REPRISE_COMPLETION_TTL", "1000years"),
+        ("REPRISE_CACHE_MAX_BYTES", "10"),
+        ("REPRISE_REQUEST_MAX_BYTES", "0"),
+        ("REPRISE_REDIS_PREFIX", "{a}"),
+        ("REPRISE_REDIS_DATABASE", "-1"),
+        ("REPRISE_BACKEND", "redis://:pw@[bad"),
+        ("REPRISE_UPSTREAM", "https://api.openai.com"),
+        ("REPRISE_UPSTREAM", "https://example.com/v1?key=k"),
+        ("REPRISE_UPSTREAM_API_KEY", "two words"),
+        ("REPRISE_UPSTREAM_API_KEY", "line\n"),
+    ] {
+        let told = told(&environment(&[(name, value)]));
+        assert!(told.contains(&format!("from {name}")), "{name}: {told}");
+    }
+}
+
+#[test]
+fn a_url_is_shown_without_what_may_be_secret() {
+    let backend = Setting::named("backend").unwrap();
+    for (value, shown) in [
+        ("memory", Some("memory")),
+        ("redis://h:1/2", Some("redis://h:1/2")),
+        ("redis://u:canary@h:1", Some("redis://***@h:1")),
+        ("redis://:can@ry?x@h/1", Some("redis://***@h/1")),
+        ("unix:///s?pass=canary", Some("unix:///s?***")),
+        ("u:canary@h", None),
+    ] {
+        assert_eq!(read::showable(backend, value).as_deref(), shown, "{value}");
+    }
+}
+
+#[test]
+fn what_is_in_force_is_told_with_its_source() {
+    let layers = environment(&[
+        ("OPENAI_API_KEY", "sk-canary"),
+        ("REPRISE_UPSTREAM", "http://127.0.0.1:1/v1"),
+    ]);
+    let told = describe(&layers);
+    let of = |name: &str| {
+        let (_, value, source) = told.iter().find(|(known, ..)| *known == name).unwrap();
+        (value.clone(), source.to_string())
+    };
+    assert_eq!(
+        of("upstream_api_key"),
+        ("set".to_owned(), "OPENAI_API_KEY".to_owned())
+    );
+    assert_eq!(of("upstream_kind").0, "compatible");
+    assert_eq!(of("cache_secret").0, "not set");
+    assert_eq!(of("ttl_max"), ("30d".to_owned(), "default".to_owned()));
+}
+
+#[test]
 fn files_are_read_from_the_working_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), "REPRISE_LOG=warn\nOTHER=1\n").unwrap();
@@ -136,16 +232,80 @@ fn files_are_read_from_the_working_folder() {
         "listen = \"127.0.0.1:9\"\norphans_max = 3\n",
     )
     .unwrap();
-    let said = variables(&[("REPRISE_DATA_DIR", "/nowhere")]);
-    let layers = gather_from(Variables::new(), said.clone(), folder.path()).unwrap();
+    let said = of_system(&[("REPRISE_DATA_DIR", "/nowhere")]);
+    let layers = gather_from(Variables::new(), said, folder.path()).unwrap();
     let config = Config::understand(&layers).unwrap();
     assert_eq!(
         (config.server.listen.port(), config.flight.orphans_max),
         (9, 3)
     );
     assert_eq!(config.log.filter, "warn");
-    std::fs::write(folder.path().join(FILE), "listen = [1]\n").unwrap();
-    assert!(gather_from(Variables::new(), said, folder.path()).is_err());
+}
+
+#[test]
+fn what_is_wrong_in_files_is_told_with_all_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join(".env"),
+        "REPRISE_UPSTREAM_API_KEY=can ary\nREPRISE_LOG_FORMAT=xml\ncanary\n",
+    )
+    .unwrap();
+    std::fs::write(
+        folder.path().join(FILE),
+        "listen = [1]\norphans_max = 1.5\nconfig = \"x\"\nttl_max = \"soon\"\n",
+    )
+    .unwrap();
+    let said = of_system(&[("REPRISE_CACHE_MAX_BYTES", "much")]);
+    let errors = gather_from(Variables::new(), said, folder.path()).unwrap_err();
+    let told = errors.to_string();
+    for part in [
+        ".env: line 1 cannot be understood",
+        ".env: line 3 cannot be understood",
+        "\"xml\" from REPRISE_LOG_FORMAT in .env",
+        "listen in ",
+        "orphans_max in ",
+        "config in ",
+        "ttl_max: \"soon\"",
+        "\"much\" from REPRISE_CACHE_MAX_BYTES",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(
+        !told.contains("can ary") && !told.contains("canary"),
+        "{told}"
+    );
+    std::fs::write(
+        folder.path().join(FILE),
+        "log = \"warn\"\nlisten = canary\n",
+    )
+    .unwrap();
+    let errors = gather_from(Variables::new(), of_system(&[]), folder.path()).unwrap_err();
+    let told = errors.to_string();
+    assert!(
+        told.contains("line 2") && !told.contains("canary\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_file_that_was_named_has_to_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = variables(&[("config", "/nowhere/reprise.toml")]);
+    let errors = gather_from(named, of_system(&[]), folder.path()).unwrap_err();
+    assert!(errors.to_string().contains("/nowhere/reprise.toml"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_an_error_only_if_it_is_ours() {
+    use std::os::unix::ffi::OsStringExt;
+    let folder = tempfile::tempdir().unwrap();
+    let binary = || OsString::from_vec(vec![0xff]);
+    let others = std::iter::once(("LS_COLORS".into(), binary()));
+    assert!(gather_from(Variables::new(), others, folder.path()).is_ok());
+    let ours = std::iter::once(("REPRISE_LISTEN".into(), binary()));
+    let errors = gather_from(Variables::new(), ours, folder.path()).unwrap_err();
+    assert!(errors.to_string().contains("REPRISE_LISTEN"));
 }
 
 #[test]
@@ -166,13 +326,110 @@ fn the_command_line_has_every_setting_that_is_no_secret() {
 }
 
 #[test]
-fn the_example_names_every_setting_with_its_default() {
-    let example = include_str!("../../.env.example");
-    for setting in &SETTINGS {
-        let line = format!("#{}={}", setting.variable(), setting.default);
-        assert!(
-            example.lines().any(|known| known == line),
-            ".env.example lacks {line}"
+fn a_flag_without_a_value_is_an_error_not_the_default() {
+    let empty = ["reprise", "--upstream", ""];
+    assert!(command_line::command().try_get_matches_from(empty).is_err());
+}
+
+#[test]
+fn the_policy_has_the_same_defaults_here_and_there() {
+    let config = Config::understand(&environment(&[])).unwrap();
+    assert_eq!(
+        format!("{:?}", config.policy),
+        format!("{:?}", PolicyOptions::default())
+    );
+}
+
+/// The lines of a comment that say what a setting is for.
+fn described(setting: &Setting) -> String {
+    let also = setting
+        .also
+        .map(|variable| format!(" ({variable} is honoured too)"))
+        .unwrap_or_default();
+    let flag = if setting.is_secret() {
+        " (has no flag)"
+    } else {
+        ""
+    };
+    format!("# {}{also}{flag}.", setting.help)
+}
+
+/// The part of an example that follows its head, and the head.
+fn without_head(example: &str) -> (&str, &str) {
+    example.split_once("\n\n").unwrap()
+}
+
+/// With `REPRISE_BLESS` in the environment the example is written instead of
+/// compared.
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests alone")]
+fn compare(file: &str, example: &str, wanted: &str) {
+    let (head, body) = without_head(example);
+    if std::env::var_os("REPRISE_BLESS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        std::fs::write(path, format!("{head}\n\n{wanted}")).unwrap();
+    } else {
+        assert_eq!(
+            body, wanted,
+            "{file}: REPRISE_BLESS=1 cargo test --lib config"
         );
     }
+}
+
+#[test]
+fn the_example_of_env_has_every_setting_with_its_default() {
+    let entry = |setting: &Setting| {
+        let line = format!("#{}={}", setting.variable(), setting.default);
+        format!("{}\n{line}\n", described(setting))
+    };
+    let wanted: Vec<String> = SETTINGS.iter().map(entry).collect();
+    compare(
+        ".env.example",
+        include_str!("../../.env.example"),
+        &wanted.join("\n"),
+    );
+}
+
+#[test]
+fn the_example_of_the_file_has_every_setting_with_its_default() {
+    let entry = |setting: &Setting| {
+        let value = match setting.kind {
+            Kind::Count | Kind::Truth if !setting.default.is_empty() => setting.default.to_owned(),
+            Kind::Count => "0".to_owned(),
+            Kind::Address
+            | Kind::Url
+            | Kind::Text
+            | Kind::Secret
+            | Kind::Path
+            | Kind::Duration
+            | Kind::Bytes
+            | Kind::Truth => format!("{:?}", setting.default),
+        };
+        format!("{}\n#{} = {value}\n", described(setting), setting.name)
+    };
+    let wanted: Vec<String> = SETTINGS
+        .iter()
+        .filter(|setting| setting.is_of_file())
+        .map(entry)
+        .collect();
+    compare(
+        "reprise.example.toml",
+        include_str!("../../reprise.example.toml"),
+        &wanted.join("\n"),
+    );
+}
+
+#[test]
+fn the_example_of_the_file_can_be_taken_as_it_stands() {
+    let taken: String = include_str!("../../reprise.example.toml")
+        .lines()
+        .filter_map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    std::fs::write(&path, taken).unwrap();
+    let mut layers = environment(&[]);
+    layers.file = files::toml(&path, &mut Vec::new());
+    assert_eq!(layers.file.len(), SETTINGS.len() - 1);
+    let config = Config::understand(&layers).unwrap();
+    assert_eq!(config.server.listen.port(), 8080);
 }
