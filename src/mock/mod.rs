@@ -4,34 +4,42 @@
 //! no key, and answers the same request with the same words. What differs from
 //! call to call, as with a real provider, is `id` and `created`: two answers with
 //! one id are one answer.
+//!
+//! The model `mock-refusal` refuses, the key `sk-invalid` is refused. `GET /__calls`
+//! tells what was asked and `POST /__reset` forgets it; neither counts.
 
+mod base64;
+mod books;
+mod embeddings;
 mod fail;
+mod moderations;
 mod options;
+mod refusal;
 mod script;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::serve::ListenerExt;
 use futures_util::stream::{self, StreamExt};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, sleep_until};
 
 pub use fail::{Fail, UnknownFail};
 pub use options::MockOptions;
 
+use books::{Books, Call};
+use refusal::Refusal;
 use script::Script;
 
 /// The key that is refused, so that a refusal can be tried out.
@@ -39,17 +47,28 @@ const REFUSED_KEY: &str = "Bearer sk-invalid";
 
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+const MODELS: [&str; 4] = [
+    "demo-model",
+    "mock-refusal",
+    "text-embedding-3-small",
+    "omni-moderation-latest",
+];
+
+/// What the real one says of its limits, with numbers that never change.
+const LIMITS: [(&str, &str); 7] = [
+    ("openai-version", "2020-10-01"),
+    ("x-ratelimit-limit-requests", "10000"),
+    ("x-ratelimit-limit-tokens", "2000000"),
+    ("x-ratelimit-remaining-requests", "9999"),
+    ("x-ratelimit-remaining-tokens", "1999000"),
+    ("x-ratelimit-reset-requests", "6ms"),
+    ("x-ratelimit-reset-tokens", "30ms"),
+];
+
 #[derive(Clone, Debug)]
 struct Mock {
     options: Arc<MockOptions>,
     books: Arc<Books>,
-}
-
-/// What was asked, for tests to compare with.
-#[derive(Debug, Default)]
-struct Books {
-    calls: AtomicU64,
-    by_path: Mutex<BTreeMap<String, u64>>,
 }
 
 /// Serves on `listener` until `stop` completes.
@@ -63,148 +82,150 @@ pub async fn serve(
 ) -> io::Result<()> {
     let mock = Mock {
         options: Arc::new(options),
-        books: Arc::default(),
+        books: Arc::new(Books::new()),
     };
-    let api = Router::new()
-        .route("/v1/chat/completions", post(chat))
-        .route("/v1/embeddings", post(embeddings))
-        .route("/v1/models", get(models))
-        .fallback(unknown)
-        .layer(from_fn_with_state(mock.clone(), door))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
-    let router = Router::new()
-        .route("/__calls", get(calls))
-        .route("/__reset", post(reset))
-        .merge(api)
-        .with_state(mock);
-    axum::serve(listener, router)
+    // Events are small and waited for: they are not to be gathered.
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+    // One handler for all: a router with layers would be work on every call.
+    axum::serve(listener, Router::new().fallback(answer).with_state(mock))
         .with_graceful_shutdown(stop)
         .await
 }
 
-/// What every call passes: the books, the scripted failure, the key.
-async fn door(State(mock): State<Mock>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let number = mock.books.enter(path);
-    let refused = request
-        .headers()
-        .get(AUTHORIZATION)
-        .is_some_and(|key| key == REFUSED_KEY);
-    let mut response = if refused {
-        let message = "Incorrect API key provided: sk-invalid.";
-        error(StatusCode::UNAUTHORIZED, message, Some("invalid_api_key"))
-    } else if let Some(status) = mock.options.fail.and_then(|fail| fail.status(number)) {
-        tokio::time::sleep(mock.options.ttfb).await;
-        let mut response = error(status, "The scripted upstream fails, as told.", None);
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let wait = HeaderValue::from_static("1");
-            response.headers_mut().insert(RETRY_AFTER, wait);
+async fn answer(State(mock): State<Mock>, request: Request) -> Response {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/__calls") => return document(&mock.books.told()),
+        (&Method::POST, "/__reset") => {
+            mock.books.reset();
+            return StatusCode::NO_CONTENT.into_response();
         }
-        response
-    } else {
-        next.run(request).await
-    };
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::try_from(format!("req_mock_{number}")) {
-        headers.insert("x-request-id", id);
+        _ => {}
     }
-    headers.insert("openai-processing-ms", HeaderValue::from_static("1"));
+    let call = mock.books.enter(request.uri().path());
+    let id = format!("req_{}", call.name());
+    let answered = attempt(&mock, request, call).await;
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    let headers = response.headers_mut();
+    for (name, value) in LIMITS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let took = HeaderValue::try_from(mock.options.ttfb.as_millis().to_string());
+    for (name, value) in [
+        ("x-request-id", HeaderValue::try_from(id)),
+        ("openai-processing-ms", took),
+    ] {
+        if let Ok(value) = value {
+            headers.insert(name, value);
+        }
+    }
     response
 }
 
-async fn chat(State(mock): State<Mock>, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(request) = serde_json::from_slice::<Value>(&body) else {
-        return error(
-            StatusCode::BAD_REQUEST,
-            "We could not parse the JSON body of your request.",
-            None,
-        );
-    };
-    let Some(script) = Script::of(&request, mock.books.calls.load(Ordering::Relaxed)) else {
-        let message = "you must provide a model parameter and messages";
-        return error(StatusCode::BAD_REQUEST, message, None);
-    };
-    drop(headers);
-    tokio::time::sleep(mock.options.ttfb).await;
-    if script.streams() {
-        let pause = mock.options.pause();
-        let events = stream::iter(script.events()).then(move |event| async move {
-            if let Some(pause) = pause {
-                tokio::time::sleep(pause).await;
+/// What every call passes, and then the endpoint it is for.
+async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    // Read to the end before anything is said, a failure too, so that the
+    // connection can be used again.
+    let body = to_bytes(body, REQUEST_BYTES_MAX)
+        .await
+        .map_err(|error| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string(), None))?;
+    let key = head.headers.get(AUTHORIZATION);
+    if key.is_some_and(|key| key == REFUSED_KEY) {
+        let message = "Incorrect API key provided: sk-invalid.";
+        let code = Some("invalid_api_key");
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, message, code));
+    }
+    // The timer is coarse: even a sleep of no time takes up to a millisecond.
+    if !mock.options.ttfb.is_zero() {
+        sleep(mock.options.ttfb).await;
+    }
+    if let Some(status) = mock
+        .options
+        .fail
+        .and_then(|fail| fail.status(call.number()))
+    {
+        return Err(Refusal::scripted(status));
+    }
+    let path = head.uri.path();
+    match path {
+        "/v1/chat/completions" | "/v1/embeddings" | "/v1/moderations"
+            if head.method != Method::POST =>
+        {
+            Err(wrong_method(&head.method, path))
+        }
+        "/v1/chat/completions" => chat(mock, &body, call).await,
+        "/v1/embeddings" => Ok(json_text(embeddings::answer(&body)?)),
+        "/v1/moderations" => Ok(document(&moderations::answer(&body, &call)?)),
+        "/v1/models" if head.method == Method::GET => {
+            let models: Vec<Value> = MODELS.iter().map(|id| model(id)).collect();
+            Ok(document(&json!({"object": "list", "data": models})))
+        }
+        _ => match path.strip_prefix("/v1/models/") {
+            Some(id) if head.method == Method::GET && MODELS.contains(&id) => {
+                Ok(document(&model(id)))
             }
-            Ok::<_, Infallible>(event)
+            Some(id) if head.method == Method::GET => {
+                let message = format!("The model '{id}' does not exist");
+                let code = Some("model_not_found");
+                Err(Refusal::new(StatusCode::NOT_FOUND, message, code))
+            }
+            Some(_) | None => Err(unknown(&head.method, path)),
+        },
+    }
+}
+
+async fn chat(mock: &Mock, body: &[u8], call: Call) -> Result<Response, Refusal> {
+    let script = Script::of(body, &call)?;
+    let pause = mock.options.pause();
+    if script.streams() {
+        let started = Instant::now();
+        let events = stream::iter(script.events()).then(move |event| {
+            // The call goes on as long as its stream.
+            let _answered = &call;
+            // Counted from the start: pauses one by one would add up what each
+            // oversleeps.
+            let due = pause
+                .filter(|_| 0 < event.tokens_so_far)
+                .map(|pause| started + pause * event.tokens_so_far);
+            async move {
+                if let Some(due) = due {
+                    sleep_until(due).await;
+                }
+                Ok::<Bytes, Infallible>(event.bytes)
+            }
         });
         let content_type = [(CONTENT_TYPE, "text/event-stream; charset=utf-8")];
-        return (content_type, Body::from_stream(events)).into_response();
+        return Ok((content_type, Body::from_stream(events)).into_response());
     }
-    if let Some(pause) = mock.options.pause() {
-        tokio::time::sleep(pause * script.length()).await;
+    if let Some(pause) = pause {
+        sleep(pause * script.tokens()).await;
     }
-    ([(CONTENT_TYPE, "application/json")], script.document()).into_response()
+    Ok(json_text(script.document()))
 }
 
-async fn embeddings(State(mock): State<Mock>, body: Bytes) -> Response {
-    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    tokio::time::sleep(mock.options.ttfb).await;
-    match script::embeddings(&request) {
-        Some(answer) => Json(answer).into_response(),
-        None => error(
-            StatusCode::BAD_REQUEST,
-            "you must provide a model and an input",
-            None,
-        ),
-    }
+fn model(id: &str) -> Value {
+    json!({"id": id, "object": "model", "created": 1_700_000_000, "owned_by": "mock"})
 }
 
-async fn models() -> Json<Value> {
-    let model = |id: &str| json!({"id": id, "object": "model", "created": 1_700_000_000, "owned_by": "mock"});
-    Json(json!({"object": "list", "data": [model("demo-model"), model("mock-embedding")]}))
+fn document(value: &Value) -> Response {
+    json_text(value.to_string())
 }
 
-async fn unknown(request: Request) -> Response {
+fn json_text(text: String) -> Response {
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+fn wrong_method(method: &Method, path: &str) -> Refusal {
     let message = format!(
-        "Unknown request URL: {} {}.",
-        request.method(),
-        request.uri().path()
+        "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)"
     );
-    error(StatusCode::NOT_FOUND, &message, Some("unknown_url"))
+    let code = Some("method_not_supported");
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message, code)
 }
 
-async fn calls(State(mock): State<Mock>) -> Json<Value> {
-    let by_path = mock
-        .books
-        .by_path
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let total: u64 = by_path.values().sum();
-    Json(json!({"total": total, "by_path": &*by_path}))
-}
-
-async fn reset(State(mock): State<Mock>) {
-    mock.books
-        .by_path
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
-}
-
-fn error(status: StatusCode, message: &str, code: Option<&str>) -> Response {
-    let kind = if status.is_server_error() {
-        "server_error"
-    } else {
-        "invalid_request_error"
-    };
-    let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
-    (status, Json(body)).into_response()
-}
-
-impl Books {
-    /// Writes a call down and gives its number, from 1.
-    fn enter(&self, path: String) -> u64 {
-        let mut by_path = self.by_path.lock().unwrap_or_else(PoisonError::into_inner);
-        *by_path.entry(path).or_default() += 1;
-        self.calls.fetch_add(1, Ordering::Relaxed) + 1
-    }
+fn unknown(method: &Method, path: &str) -> Refusal {
+    let message = format!("Unknown request URL: {method} {path}.");
+    Refusal::new(StatusCode::NOT_FOUND, message, Some("unknown_url"))
 }
 
 impl MockOptions {
