@@ -24,11 +24,14 @@ pub enum Bypass {
     RemoteReference,
     /// Spoken answers: large, and named by ids that expire.
     AudioOutput,
+    /// A field meant for a gateway. It is not part of what the model is asked, but
+    /// goes upstream with the request, where it may change the answer.
+    ControlField,
 }
 
 impl Bypass {
     /// Every bypass, for registering metrics.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Uncanonical,
         Self::Invalid,
         Self::Stateful,
@@ -36,6 +39,7 @@ impl Bypass {
         Self::HostedTool,
         Self::RemoteReference,
         Self::AudioOutput,
+        Self::ControlField,
     ];
 
     /// The name used in headers, logs and metric labels.
@@ -48,6 +52,7 @@ impl Bypass {
             Self::HostedTool => "hosted-tool",
             Self::RemoteReference => "remote-reference",
             Self::AudioOutput => "audio-output",
+            Self::ControlField => "control-field",
         }
     }
 }

@@ -29,6 +29,13 @@ impl Adapter for Chat {
         kind: UpstreamKind,
         policy: &PolicyOptions,
     ) -> Result<Question, Bypass> {
+        let members = request.as_object().unwrap_or_default();
+        if members
+            .iter()
+            .any(|(name, _)| key::chat::is_control_field(name))
+        {
+            return Err(Bypass::ControlField);
+        }
         let rules = Rules {
             kind,
             remote_references: policy.allow_remote_refs,
@@ -125,5 +132,28 @@ fn mark_of(seen: Result<Seen, FoldError>) -> Mark {
         Ok(Seen::Done) => Mark::Done,
         Ok(Seen::Error) => Mark::Error,
         Err(_unreadable) => Mark::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::json::parse;
+
+    #[test]
+    fn a_field_for_a_gateway_that_goes_upstream_unkeyed_is_not_answered_from_the_store() {
+        let read = |extra: &str| {
+            let text =
+                format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}]{extra}}}"#);
+            let request = parse(text.as_bytes()).unwrap();
+            Chat.read(&request, UpstreamKind::OpenAi, &PolicyOptions::default())
+                .map(|question| question.facts.model)
+        };
+        assert_eq!(read(""), Ok("m".to_owned()));
+        assert_eq!(
+            read(r#","cache":{"no-cache":true}"#),
+            Err(Bypass::ControlField)
+        );
+        assert_eq!(read(r#","litellm_metadata":{}"#), Err(Bypass::ControlField));
     }
 }
