@@ -180,7 +180,7 @@ fn check_choice(choice: &Json<'_>, facts: ChatFacts) -> Result<(), Refusal> {
     let members = message.as_object().ok_or(Refusal::WrongShape)?;
     if !members
         .iter()
-        .any(|(name, value)| name != "role" && says_something(value))
+        .any(|(name, value)| name != "role" && value.says_something())
     {
         return Err(Refusal::Empty);
     }
@@ -203,19 +203,7 @@ fn check_finish(reason: Option<&str>, facts: ChatFacts) -> Result<(), Refusal> {
 }
 
 fn has_error(value: &Json<'_>) -> bool {
-    value.get("error").is_some_and(says_something)
-}
-
-/// Whether a value is there at all. Known members and unknown ones count alike:
-/// reasoning alone is an answer.
-fn says_something(value: &Json<'_>) -> bool {
-    match value {
-        Json::Null => false,
-        Json::String(text) => !text.is_empty(),
-        Json::Array(items) => !items.is_empty(),
-        Json::Object(members) => !members.is_empty(),
-        Json::Bool(_) | Json::Number(_) => true,
-    }
+    value.get("error").is_some_and(Json::says_something)
 }
 
 fn check_calls(message: &Json<'_>) -> Result<(), Refusal> {

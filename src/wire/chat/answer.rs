@@ -31,7 +31,7 @@ impl<'j> Answer<'j> {
 
     /// Whether it is, or comes with, an error. `"error":null` is none.
     pub fn has_error(&self) -> bool {
-        self.0.get("error").is_some_and(says_something)
+        self.0.get("error").is_some_and(Json::says_something)
     }
 
     /// The choices in the order they are listed.
@@ -58,7 +58,7 @@ impl<'j> Answer<'j> {
                 !message
                     .unwrap_or_default()
                     .iter()
-                    .any(|(name, value)| name != "role" && says_something(value))
+                    .any(|(name, value)| name != "role" && value.says_something())
             })
     }
 
@@ -80,16 +80,6 @@ impl<'j> Answer<'j> {
     fn text(self, name: &str) -> Option<&'j str> {
         let text = self.0.get(name).and_then(Json::as_str);
         text.filter(|text| !text.is_empty())
-    }
-}
-
-fn says_something(value: &Json<'_>) -> bool {
-    match value {
-        Json::Null => false,
-        Json::String(text) => !text.is_empty(),
-        Json::Array(items) => !items.is_empty(),
-        Json::Object(members) => !members.is_empty(),
-        Json::Bool(_) | Json::Number(_) => true,
     }
 }
 

@@ -127,6 +127,17 @@ impl<'a> Json<'a> {
         matches!(self, Self::Null)
     }
 
+    /// Whether there is anything in it: `null`, `""`, `[]` and `{}` say nothing.
+    pub fn says_something(&self) -> bool {
+        match self {
+            Self::Null => false,
+            Self::String(text) => !text.is_empty(),
+            Self::Array(items) => !items.is_empty(),
+            Self::Object(members) => !members.is_empty(),
+            Self::Bool(_) | Self::Number(_) => true,
+        }
+    }
+
     /// The same value, free of the text it was read from.
     pub fn into_owned(self) -> Json<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());

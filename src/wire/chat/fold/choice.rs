@@ -41,7 +41,7 @@ impl Choice {
                 name => {
                     let (known, is_new) = self.extra.slot(name)?;
                     // Azure ends with an empty object where results stood before.
-                    if is_new || says_something(&value) {
+                    if is_new || value.says_something() {
                         *known = value.into_owned();
                     }
                 }
@@ -143,7 +143,7 @@ impl Choice {
         let (known, is_new) = self.extra.slot("token_ids")?;
         match (&mut *known, value) {
             (Json::Array(known), Json::Array(more)) => extend(known, more, Joins::Never),
-            (_, value) if is_new || says_something(&value) => *known = value.into_owned(),
+            (_, value) if is_new || value.says_something() => *known = value.into_owned(),
             _ => {}
         }
         Ok(())
@@ -186,11 +186,4 @@ fn logprobs(mut places: Members<Field>) -> Json<'static> {
         .collect();
     members.extend(places.into_iter());
     Json::Object(members)
-}
-
-fn says_something(value: &Json<'_>) -> bool {
-    match value {
-        Json::Bool(_) | Json::Number(_) => true,
-        Json::Null | Json::String(_) | Json::Array(_) | Json::Object(_) => is_truthy(value),
-    }
 }
