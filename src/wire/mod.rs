@@ -1,12 +1,15 @@
 //! The shapes on the wire: JSON as it was written, event streams, chat answers in
-//! both their forms, errors, usage, operations, kinds of upstream.
+//! both their forms, lists of answers, vectors, errors, usage, operations, kinds of
+//! upstream.
 //!
 //! Pure: nothing here does I/O, reads a clock or knows the rest of the program.
 //! Bytes and values go in, bytes and values come out.
 
 pub mod chat;
+pub mod embedding;
 pub mod error;
 pub mod json;
+pub mod list;
 pub mod operation;
 pub mod sse;
 pub mod upstream_kind;

@@ -48,6 +48,70 @@ impl Usage {
             estimated: false,
         })
     }
+
+    /// Shares the tokens of one answer among its items, in proportion to `sizes`;
+    /// the shares add up to the whole. Nothing is estimated if there is one item, or
+    /// if the sizes are counts of tokens and the whole is their sum.
+    pub fn share(self, sizes: &[u64], are_tokens: bool) -> Vec<Self> {
+        let total = |sizes: &[u64]| {
+            sizes
+                .iter()
+                .fold(0_u64, |sum, size| sum.saturating_add(*size))
+        };
+        let is_exact = sizes.len() == 1 || (are_tokens && total(sizes) == self.input);
+        let split = |tokens: u64| apportion(tokens, sizes, total(sizes));
+        split(self.input)
+            .into_iter()
+            .zip(split(self.cached_input))
+            .zip(split(self.output).into_iter().zip(split(self.reasoning)))
+            .map(|((input, cached_input), (output, reasoning))| Self {
+                input,
+                cached_input,
+                output,
+                reasoning,
+                estimated: self.estimated || !is_exact,
+            })
+            .collect()
+    }
+
+    /// The tokens of two answers together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cached_input: self.cached_input.saturating_add(other.cached_input),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            estimated: self.estimated || other.estimated,
+        }
+    }
+}
+
+/// Shares `tokens` in proportion to `sizes`, by the method of the largest
+/// remainder: whole numbers that add up.
+fn apportion(tokens: u64, sizes: &[u64], total: u64) -> Vec<u64> {
+    let whole = u128::from(total.max(1));
+    let exact = |size: u64| u128::from(tokens) * u128::from(size);
+    let mut shares: Vec<u64> = sizes
+        .iter()
+        .map(|size| u64::try_from(exact(*size) / whole).unwrap_or(u64::MAX))
+        .collect();
+    let given = shares
+        .iter()
+        .fold(0_u64, |sum, share| sum.saturating_add(*share));
+    let left = usize::try_from(tokens.saturating_sub(given)).unwrap_or(usize::MAX);
+    let mut by_remainder: Vec<(u128, usize)> = sizes
+        .iter()
+        .enumerate()
+        .map(|(at, size)| (exact(*size) % whole, at))
+        .collect();
+    by_remainder.sort_unstable_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(&right.1)));
+    for (_, at) in by_remainder.into_iter().cycle().take(left) {
+        if let Some(share) = shares.get_mut(at) {
+            *share = share.saturating_add(1);
+        }
+    }
+    shares
 }
 
 fn count(usage: &Json<'_>, path: &[&str]) -> Option<u64> {
@@ -60,6 +124,28 @@ fn count(usage: &Json<'_>, path: &[&str]) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::wire::json::parse;
+
+    #[test]
+    fn shares_add_up_and_say_whether_they_are_estimated() {
+        let of = |input| Usage {
+            input,
+            ..Usage::default()
+        };
+        let shares = |input, sizes: &[u64]| -> (Vec<u64>, bool) {
+            let shares = of(input).share(sizes, true);
+            let estimated = shares.iter().any(|share| share.estimated);
+            (shares.iter().map(|share| share.input).collect(), estimated)
+        };
+        assert_eq!(shares(7, &[100]), (vec![7], false));
+        assert_eq!(shares(6, &[1, 2, 3]), (vec![1, 2, 3], false));
+        assert_eq!(shares(10, &[1, 1, 1]), (vec![4, 3, 3], true));
+        assert_eq!(shares(3, &[10, 90]), (vec![0, 3], true));
+        assert_eq!(shares(5, &[0, 0]), (vec![3, 2], true));
+        assert_eq!(shares(5, &[]), (vec![], false));
+        let of_bytes = of(6).share(&[1, 2, 3], false);
+        assert!(of_bytes.iter().all(|share| share.estimated));
+        assert_eq!(of(3).plus(of(4)).input, 7);
+    }
 
     #[test]
     fn both_dialects_are_read_and_what_counts_nothing_is_no_usage() {
