@@ -24,6 +24,11 @@ pub enum Bypass {
     RemoteReference,
     /// Spoken answers: large, and named by ids that expire.
     AudioOutput,
+    /// A form of the answer that cannot be kept: quantized vectors, an unknown
+    /// encoding.
+    Encoding,
+    /// More than the upstream takes in one request; it shall say so itself.
+    OverLimit,
     /// A field meant for a gateway. It is not part of what the model is asked, but
     /// goes upstream with the request, where it may change the answer.
     ControlField,
@@ -31,7 +36,7 @@ pub enum Bypass {
 
 impl Bypass {
     /// Every bypass, for registering metrics.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Uncanonical,
         Self::Invalid,
         Self::Stateful,
@@ -39,6 +44,8 @@ impl Bypass {
         Self::HostedTool,
         Self::RemoteReference,
         Self::AudioOutput,
+        Self::Encoding,
+        Self::OverLimit,
         Self::ControlField,
     ];
 
@@ -52,6 +59,8 @@ impl Bypass {
             Self::HostedTool => "hosted-tool",
             Self::RemoteReference => "remote-reference",
             Self::AudioOutput => "audio-output",
+            Self::Encoding => "encoding",
+            Self::OverLimit => "over-limit",
             Self::ControlField => "control-field",
         }
     }

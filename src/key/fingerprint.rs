@@ -16,6 +16,7 @@ use super::mac::KeyedDigest;
 use super::{CacheSecret, Canonical, Key, Scope, headers};
 
 const KEY_LABEL: &[u8] = b"reprise/key/v1\0";
+const ITEM_LABEL: &[u8] = b"reprise/item/v1\0";
 const RAW_LABEL: &[u8] = b"reprise/raw/v1\0";
 
 /// Where a request is going: all of the question that is not in its body.
@@ -51,7 +52,8 @@ impl Fingerprinter {
         }
     }
 
-    /// The key of a request. This is the only way to one.
+    /// The key of a request. This and [`Fingerprinter::item_keys`] are the only
+    /// ways to one.
     pub fn key(&self, scope: &Scope, address: &Address<'_>, question: &Canonical) -> Key {
         let body = question.as_bytes();
         let front = front(KEY_LABEL, scope, address, body.len());
@@ -60,6 +62,30 @@ impl Fingerprinter {
             id: self.id.digest(&[&front, body]),
             proof: proof.first_chunk().copied().unwrap_or_default(),
         }
+    }
+
+    /// The keys of a request's items, each of which is a question of its own:
+    /// `shared` is what the request says of all of them.
+    pub fn item_keys(
+        &self,
+        scope: &Scope,
+        address: &Address<'_>,
+        shared: &Canonical,
+        items: &[Canonical],
+    ) -> Vec<Key> {
+        let mut start = front(ITEM_LABEL, scope, address, shared.as_bytes().len());
+        start.extend_from_slice(shared.as_bytes());
+        // What all keys begin with is digested once, not once an item.
+        let (id, proof) = (self.id.begun(&start), self.proof.begun(&start));
+        let key = |item: &Canonical| Key {
+            id: id.digest(&[item.as_bytes()]),
+            proof: proof
+                .digest(&[item.as_bytes()])
+                .first_chunk()
+                .copied()
+                .unwrap_or_default(),
+        };
+        items.iter().map(key).collect()
     }
 
     /// A digest of a request as it came, for remembering the outcome of

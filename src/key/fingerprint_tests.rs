@@ -176,3 +176,49 @@ fn a_stream_and_its_json_have_one_key() {
     assert_eq!(key(BODY), key(&BODY.replace(r#","stream":true"#, "")));
     assert_eq!(format!("{maker:?}"), "Fingerprinter(…)");
 }
+
+#[test]
+fn the_key_of_an_item_is_no_other_items_and_no_requests() {
+    let headers = HeaderMap::new();
+    let address = address(&headers);
+    let maker = Fingerprinter::new(&SECRET);
+    let (alice, bob) = (scope(b"a"), scope(b"b"));
+    let shared = [question(BODY), question(&BODY.replace("hi", "ho"))];
+    let items = [
+        question(&BODY.replace("hi", "x")),
+        question(&BODY.replace("hi", "y")),
+    ];
+    let mut seen = HashSet::from([maker.key(&alice, &address, &shared[0])]);
+    for scope in [&alice, &bob] {
+        for shared in &shared {
+            let keys = maker.item_keys(scope, &address, shared, &items);
+            assert_eq!(keys, maker.item_keys(scope, &address, shared, &items));
+            let alone = maker.item_keys(scope, &address, shared, &items[1..]);
+            assert_eq!(alone, keys[1..], "neighbours do not matter");
+            assert!(keys.iter().all(|key| seen.insert(*key)));
+        }
+    }
+}
+
+/// As with whole requests: if this fails, every stored item is lost.
+#[test]
+fn the_layout_of_an_items_key_stands_still() {
+    let headers = with_header("openai-beta", "x=v1");
+    let maker = Fingerprinter::new(&SECRET);
+    let body = parse(br#"{"model":"m","input":["Say hi"],"dimensions":2}"#).unwrap();
+    let batch = crate::key::embedding::identify(&body, UpstreamKind::OpenAi).unwrap();
+    let keys = maker.item_keys(
+        &scope(b"Bearer sk-test"),
+        &address(&headers),
+        &batch.shared,
+        &batch.items,
+    );
+    assert_eq!(
+        keys[0].to_string(),
+        "d1bdd96ec705e161582c6cc7186ed553cc4618c139b363a9b7dc7581a3768f1b"
+    );
+    assert_eq!(
+        hex::encode(keys[0].proof()),
+        "a9148c6ce357b68e23030ec735954d3e"
+    );
+}

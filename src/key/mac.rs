@@ -29,4 +29,11 @@ impl KeyedDigest {
         }
         mac.finalize().into_bytes().into()
     }
+
+    /// The digest of everything that begins with `start`, for many messages that do.
+    pub(super) fn begun(&self, start: &[u8]) -> Self {
+        let mut begun = self.clone();
+        begun.0.update(start);
+        begun
+    }
 }

@@ -12,16 +12,21 @@
 pub mod bypass;
 pub mod canonical;
 pub mod chat;
+pub mod embedding;
+mod field;
 pub mod fingerprint;
 mod frame;
 pub mod headers;
 mod mac;
+pub mod moderation;
+mod reference;
 pub mod scope;
 
 use std::fmt;
 
 pub use bypass::Bypass;
 pub use canonical::Canonical;
+pub use field::refuse_control_fields;
 pub use fingerprint::{Address, Fingerprinter};
 pub use scope::{CacheSecret, Scope};
 
@@ -34,6 +39,15 @@ pub use scope::{CacheSecret, Scope};
 pub struct Key {
     id: [u8; 32],
     proof: [u8; 16],
+}
+
+/// What a request with several items asks: each item is a question of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// What the request says of all of them.
+    pub shared: Canonical,
+    /// The items, in the order of the request.
+    pub items: Vec<Canonical>,
 }
 
 impl Key {

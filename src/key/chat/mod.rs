@@ -12,6 +12,7 @@ mod refuse;
 use crate::wire::{Json, UpstreamKind};
 
 use super::canonical::{Form, same_number};
+use super::field::{as_written, is_control_field};
 use super::{Bypass, Canonical};
 
 /// The documented fields that are in the question.
@@ -79,12 +80,6 @@ pub struct Rules {
     pub kind: UpstreamKind,
     /// Whether content behind an address or a file id may be taken as unchanging.
     pub remote_references: bool,
-}
-
-/// Whether a top-level field is meant for a gateway such as this one, not for
-/// the model. Such fields are out of the question, so they must not be forwarded.
-pub fn is_control_field(name: &str) -> bool {
-    name == "cache" || name.starts_with("litellm_")
 }
 
 /// The canonical question of a chat completion request.
@@ -255,15 +250,6 @@ fn set<'a>(value: &'a Json<'a>) -> Form<'a> {
     value.as_array().map_or(Form::Normal(value), |items| {
         Form::Set(items.iter().map(Form::Normal).collect())
     })
-}
-
-/// A value nobody documents, or a schema: its order and its numbers as written,
-/// if it is more than a scalar.
-fn as_written<'a>(value: &'a Json<'a>) -> Form<'a> {
-    match value {
-        Json::Array(_) | Json::Object(_) => Form::Opaque(value),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Form::Normal(value),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 use crate::wire::{Json, UpstreamKind};
 
 use super::super::Bypass;
+use super::super::field::{given, names_one_model};
+use super::super::reference::contains_reference;
 use super::Rules;
 
 /// Parts of model names that search the web whenever they answer.
@@ -59,10 +61,8 @@ fn is_well_formed(body: &Json<'_>, kind: UpstreamKind) -> bool {
 /// Whether a model is named: in `model`, in an aggregator's list of `models`, or
 /// on Azure by the deployment in the path.
 fn names_model(body: &Json<'_>, kind: UpstreamKind) -> bool {
-    if let Some(model) = given(body, "model") {
-        return model.as_str().is_some_and(|name| !name.is_empty());
-    }
-    !items(body, "models").is_empty() || kind == UpstreamKind::Azure
+    names_one_model(body, kind)
+        || (given(body, "model").is_none() && !items(body, "models").is_empty())
 }
 
 /// Whether the upstream is asked to keep the completion.
@@ -108,50 +108,6 @@ fn speaks(body: &Json<'_>, messages: &[Json<'_>]) -> bool {
 /// Whether a message shows something that is not in the request itself.
 fn refers(message: &Json<'_>) -> bool {
     message.get("content").is_some_and(contains_reference)
-}
-
-fn contains_reference(value: &Json<'_>) -> bool {
-    match value {
-        Json::Object(members) => members
-            .iter()
-            .any(|(name, value)| is_reference(name, value) || contains_reference(value)),
-        Json::Array(items) => items.iter().any(contains_reference),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => false,
-    }
-}
-
-/// Whether a member points elsewhere: at a file by its id, or by an address in a
-/// member meant for addresses. A `data:` address is its own content.
-fn is_reference(name: &str, value: &Json<'_>) -> bool {
-    let addresses = matches!(name, "url" | "uri" | "file_data" | "data")
-        || name.ends_with("_url")
-        || name.ends_with("_uri");
-    match value.as_str() {
-        Some(_) if name == "file_id" => true,
-        Some(text) => addresses && is_address(text),
-        None => false,
-    }
-}
-
-/// Whether a text is an absolute address (RFC 3986 §3): `https://…`, `gs://…`,
-/// and `http:…`, which some readers repair. Plain base64 has no colon.
-fn is_address(text: &str) -> bool {
-    let text = text.trim_start();
-    let scheme_bytes = text
-        .bytes()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-        .count();
-    match text.split_at_checked(scheme_bytes) {
-        Some((scheme, rest)) => {
-            !scheme.is_empty() && !scheme.eq_ignore_ascii_case("data") && rest.starts_with(':')
-        }
-        None => false,
-    }
-}
-
-/// A member that is there and not null.
-fn given<'a>(value: &'a Json<'a>, name: &str) -> Option<&'a Json<'a>> {
-    value.get(name).filter(|value| !value.is_null())
 }
 
 /// The items of a member; none if it is missing or no array.

@@ -1,0 +1,46 @@
+//! What holds for the fields of a body, whatever the operation.
+
+use crate::wire::{Json, UpstreamKind};
+
+use super::Bypass;
+use super::canonical::Form;
+
+/// Whether a top-level field is meant for a gateway such as this one, not for
+/// the model. Such fields are out of the question, so they must not be forwarded.
+pub(super) fn is_control_field(name: &str) -> bool {
+    name == "cache" || name.starts_with("litellm_")
+}
+
+/// Makes sure that nothing in the request is meant for a gateway.
+///
+/// # Errors
+/// [`Bypass::ControlField`].
+pub fn refuse_control_fields(body: &Json<'_>) -> Result<(), Bypass> {
+    let mut members = body.as_object().unwrap_or_default().iter();
+    if members.any(|(name, _)| is_control_field(name)) {
+        return Err(Bypass::ControlField);
+    }
+    Ok(())
+}
+
+/// A member that is there and not null.
+pub(super) fn given<'a>(value: &'a Json<'a>, name: &str) -> Option<&'a Json<'a>> {
+    value.get(name).filter(|value| !value.is_null())
+}
+
+/// Whether one model is named: in `model`, or on Azure by the deployment in the path.
+pub(super) fn names_one_model(body: &Json<'_>, kind: UpstreamKind) -> bool {
+    match given(body, "model") {
+        Some(model) => model.as_str().is_some_and(|name| !name.is_empty()),
+        None => kind == UpstreamKind::Azure,
+    }
+}
+
+/// A value nobody documents, or a schema: its order and its numbers as written,
+/// if it is more than a scalar.
+pub(super) fn as_written<'a>(value: &'a Json<'a>) -> Form<'a> {
+    match value {
+        Json::Array(_) | Json::Object(_) => Form::Opaque(value),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Form::Normal(value),
+    }
+}
