@@ -29,13 +29,7 @@ impl Adapter for Chat {
         kind: UpstreamKind,
         policy: &PolicyOptions,
     ) -> Result<Question, Bypass> {
-        let members = request.as_object().unwrap_or_default();
-        if members
-            .iter()
-            .any(|(name, _)| key::chat::is_control_field(name))
-        {
-            return Err(Bypass::ControlField);
-        }
+        key::refuse_control_fields(request)?;
         let rules = Rules {
             kind,
             remote_references: policy.allow_remote_refs,

@@ -2,10 +2,16 @@
 //!
 //! An operation is an [`Adapter`]: how its requests are read, how its stream
 //! becomes the one form that is stored, how that becomes a stream again, and what
-//! may be stored. Adding one adds a file here; the path of a request stays as it is.
-//! Adapters are pure: they see bytes and values, never a connection or a clock.
+//! may be stored. One that asks for a list, each item of which is answered by
+//! itself, is a [`BatchAdapter`]. Adding one adds a file here; the path of a request
+//! stays as it is. Adapters are pure: they see bytes and values, never a connection
+//! or a clock.
 
+mod batch;
 mod chat;
+mod embedding;
+mod models;
+mod moderation;
 
 use std::fmt::Debug;
 
@@ -16,6 +22,8 @@ use crate::policy::{PolicyOptions, Refusal};
 use crate::wire::error::ErrorBody;
 use crate::wire::sse::Frame;
 use crate::wire::{Json, Operation, UpstreamKind, Usage};
+
+pub use batch::{BatchAdapter, BatchFacts, BatchQuestion, Frame as ListFrame, Item, Told};
 
 /// An endpoint family.
 pub trait Adapter: Debug + Send + Sync {
@@ -149,10 +157,22 @@ pub struct AnswerFacts {
     pub usage: Option<Usage>,
 }
 
-/// The adapter of an operation; `None` for what is only passed through.
-pub fn adapter(operation: Operation) -> Option<&'static dyn Adapter> {
+/// How the requests of an operation are answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Family {
+    /// By one answer.
+    One(&'static dyn Adapter),
+    /// By a list of answers.
+    Many(&'static dyn BatchAdapter),
+}
+
+/// The family of an operation; `None` for what is only passed through.
+pub fn family(operation: Operation) -> Option<Family> {
     match operation {
         Operation::Passthrough => None,
-        Operation::Chat => Some(&chat::Chat),
+        Operation::Chat => Some(Family::One(&chat::Chat)),
+        Operation::Models => Some(Family::One(&models::Models)),
+        Operation::Embedding => Some(Family::Many(&embedding::Embedding)),
+        Operation::Moderation => Some(Family::Many(&moderation::Moderation)),
     }
 }

@@ -29,7 +29,7 @@ use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
 use crate::key::CacheSecret;
-use crate::operation::{Adapter, adapter};
+use crate::operation::{Adapter, Family, family};
 use crate::policy::{CacheStatus, Directives, Lookup, PolicyOptions};
 use crate::telemetry::RequestMetrics;
 use crate::upstream::{CallBody, ClientStream, Upstream};
@@ -139,7 +139,7 @@ impl Proxy {
         let keys = self.keys();
         let mut admitted = self.admit(operation, asked, &keys);
         let directives = Directives::of(&admitted.asked.headers, &self.policy);
-        let Some(adapter) = adapter(operation) else {
+        let Some(Family::One(adapter)) = family(operation) else {
             return self
                 .forward("passthrough", admitted, CallBody::Full(body))
                 .await;
