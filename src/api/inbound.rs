@@ -12,11 +12,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout};
 
+use super::ApiState;
 use super::error::ApiError;
 use super::layers::RequestId;
 use super::options::ServerOptions;
 use crate::proxy::{Asked, Reply, ReplyBody};
 use crate::upstream::ClientStream;
+use crate::wire::Operation;
 
 /// Splits a request into what is asked and the body that comes with it.
 pub(super) fn asked(request: Request) -> (Asked, Body) {
@@ -141,6 +143,29 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
             "the request body must be JSON, sent with content-type: application/json",
         ))
     }
+}
+
+/// Answers a request whose body is JSON, at the one spelling of its path that the
+/// provider knows.
+///
+/// # Errors
+/// If the body cannot be taken, or there is no answer.
+pub(super) async fn answer_json(
+    state: &ApiState,
+    operation: Operation,
+    path: &str,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (mut asked, body) = asked(request);
+    require_json(&asked.headers)?;
+    let body = whole_body(&asked.headers, body, &state.options).await?;
+    let query = asked.path_and_query.split_once('?').map(|(_, query)| query);
+    asked.path_and_query = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let reply = state.proxy.answer(operation, asked, body).await?;
+    Ok(respond(reply))
 }
 
 /// The proxy's reply as a response.

@@ -4,6 +4,7 @@
 //! into what the proxy is asked and the proxy's reply into HTTP, and decides
 //! nothing about caching.
 
+mod conditional;
 mod connection;
 pub mod error;
 mod inbound;

@@ -137,6 +137,15 @@ impl Store {
         (self.read(backed, key).await, Tier::Backend)
     }
 
+    /// Looks several up, as [`Store::lookup`] does one; in the order of the keys.
+    pub async fn lookup_many(&self, keys: &[Key]) -> Vec<(Option<Arc<Cached>>, Tier)> {
+        let mut found = Vec::new();
+        for key in keys {
+            found.push(self.lookup(key).await);
+        }
+        found
+    }
+
     /// Keeps an answer: in memory at once, in the backend behind the reply. If one
     /// that began later is there, that one stays. Returns the answer either way.
     pub fn insert(&self, key: Key, entry: Entry, keep_for: Duration) -> Arc<Cached> {

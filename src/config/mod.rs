@@ -279,6 +279,9 @@ fn backend(reader: &mut Reader<'_>) -> BackendOptions {
 fn policy(reader: &mut Reader<'_>) -> PolicyOptions {
     PolicyOptions {
         completion_ttl: reader.duration("completion_ttl"),
+        embedding_ttl: reader.duration("embedding_ttl"),
+        moderation_ttl: reader.duration("moderation_ttl"),
+        models_ttl: reader.duration("models_ttl"),
         ttl_max: reader.duration("ttl_max"),
         stale_while_revalidate: reader.duration("stale_while_revalidate"),
         stale_if_error: reader.duration("stale_if_error"),

@@ -179,6 +179,24 @@ pub const SETTINGS: &[Setting] = &[
         "How long a completion is fresh",
     ),
     setting(
+        "embedding_ttl",
+        Kind::Duration,
+        "30d",
+        "How long the vector of an input is fresh",
+    ),
+    setting(
+        "moderation_ttl",
+        Kind::Duration,
+        "7d",
+        "How long the judgement of an input is fresh",
+    ),
+    setting(
+        "models_ttl",
+        Kind::Duration,
+        "60s",
+        "How long a list of models is fresh",
+    ),
+    setting(
         "ttl_max",
         Kind::Duration,
         "30d",

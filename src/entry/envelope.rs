@@ -125,7 +125,13 @@ pub struct Peeked {
 /// If the body or the metadata are too long for the layout.
 pub fn seal(entry: &Entry, key: &Key) -> Result<Vec<u8>, SealError> {
     let meta = minicbor::to_vec(&entry.meta).map_err(|_cbor| SealError::MetaTooLong)?;
-    let compressed = codec::compress(&entry.body);
+    let compressed = match entry.operation {
+        // Noise, but for a few bits: not worth the time (decision 7).
+        Operation::Embedding => None,
+        Operation::Passthrough | Operation::Chat | Operation::Moderation | Operation::Models => {
+            codec::compress(&entry.body)
+        }
+    };
     let (payload, flags, dictionary) = match &compressed {
         Some(frame) => (frame.bytes.as_slice(), frame.flags(), frame.dictionary),
         None => (entry.body.as_ref(), 0, 0),

@@ -65,7 +65,7 @@ impl Cursor {
                 if let Some(end) = &state.end {
                     return Err(match end {
                         End::Failed(failure) => *failure,
-                        End::Complete(_) => Failure::Abandoned,
+                        End::Complete(_) | End::Items(_) => Failure::Abandoned,
                     });
                 }
             }
@@ -117,7 +117,7 @@ impl Cursor {
         let Some(piece) = piece else {
             return match &state.end {
                 Some(End::Failed(failure)) => Look::Broken(*failure),
-                Some(End::Complete(_)) => Look::Over,
+                Some(End::Complete(_) | End::Items(_)) => Look::Over,
                 None => Look::NotYet,
             };
         };

@@ -1,6 +1,6 @@
 //! The log of one fill: what came, and how it ended.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::watch;
 
 use crate::backend::Cached;
+use crate::key::Key;
 
 /// How far a reader may lag behind in a fill too large to keep whole. In bytes.
 pub(super) const WINDOW_BYTES: usize = 1024 * 1024;
@@ -58,8 +59,19 @@ pub enum End {
     /// The body is whole. With the answer in its form-free shape, if it has one:
     /// it is there for readers of another form even when it may not be stored.
     Complete(Option<Arc<Cached>>),
+    /// The items of a batch are answered.
+    Items(Arc<ItemAnswers>),
     /// The fill broke off.
     Failed(Failure),
+}
+
+/// What the items of a batch came to.
+#[derive(Debug)]
+pub struct ItemAnswers {
+    /// The answers. An item that has none cannot be told apart in what came.
+    pub by_key: HashMap<Key, Arc<Cached>>,
+    /// What stood around them in the provider's answer.
+    pub frame: Bytes,
 }
 
 /// Why a fill gave no whole answer.
@@ -73,6 +85,8 @@ pub enum Failure {
     Cut,
     /// The reader fell too far behind in an answer too large to keep.
     Lagged,
+    /// The answer came whole, but it cannot be told what in it answers what.
+    Unreadable,
     /// The fill was given up: nobody was left to read it, or the server stops.
     Abandoned,
 }
@@ -85,6 +99,7 @@ impl Failure {
             Self::Silent => "upstream-timeout",
             Self::Cut => "upstream-cut",
             Self::Lagged => "reader-lagged",
+            Self::Unreadable => "unreadable",
             Self::Abandoned => "abandoned",
         }
     }

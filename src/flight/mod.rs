@@ -10,6 +10,7 @@
 //! cursor is told so: nobody sleeps forever and a half answer never looks whole.
 
 mod cursor;
+mod items;
 mod log;
 mod options;
 mod producer;
@@ -25,7 +26,8 @@ use tokio::time::Instant;
 use crate::key::Key;
 
 pub use cursor::Cursor;
-pub use log::{End, Failure, Form, Head, Piece};
+pub use items::ItemSeats;
+pub use log::{End, Failure, Form, Head, ItemAnswers, Piece};
 pub use options::FlightOptions;
 pub use producer::{Alone, Producer};
 
@@ -75,11 +77,7 @@ impl Flights {
 
     /// Joins the fill for `key`, or leads a new one.
     pub fn join(self: &Arc<Self>, key: Key) -> Seat {
-        let unshared = self
-            .unshared
-            .get(&key)
-            .is_some_and(|since| since.elapsed() < UNSHARED_FOR);
-        if unshared {
+        if self.is_unshared(&key) {
             return self.lead_alone(key);
         }
         let mut running = self.running();
@@ -113,7 +111,7 @@ impl Flights {
     pub fn lead_alone(self: &Arc<Self>, key: Key) -> Seat {
         let log = Arc::new(Log::new());
         let cursor = Cursor::first(&log);
-        Seat::Leader(Producer::new(Arc::clone(self), key, log), cursor)
+        Seat::Leader(Producer::new(Arc::clone(self), vec![key], log), cursor)
     }
 
     /// How often calls for `key` have failed since the last that did not.
@@ -155,17 +153,30 @@ impl Flights {
         let log = Arc::new(Log::new());
         let cursor = Cursor::first(&log);
         running.insert(key, Arc::clone(&log));
-        Seat::Leader(Producer::new(Arc::clone(self), key, log), cursor)
+        Seat::Leader(Producer::new(Arc::clone(self), vec![key], log), cursor)
     }
 
-    /// Takes `log` out of the running fills, unless a newer one has its place.
-    fn remove(&self, key: &Key, log: &Arc<Log>) {
-        let mut running = self.running();
-        if running
+    /// Whether answers to this key were found not to be shareable a moment ago.
+    fn is_unshared(&self, key: &Key) -> bool {
+        self.unshared
             .get(key)
-            .is_some_and(|other| Arc::ptr_eq(other, log))
-        {
-            running.remove(key);
+            .is_some_and(|since| since.elapsed() < UNSHARED_FOR)
+    }
+
+    fn forget_failures(&self, keys: &[Key]) {
+        for key in keys {
+            self.failures.remove(key);
+        }
+    }
+
+    /// Takes `log` out of the running fills, except where a newer one has its place.
+    fn remove(&self, keys: &[Key], log: &Arc<Log>) {
+        let mut running = self.running();
+        for key in keys {
+            let is_same = |other: &Arc<Log>| Arc::ptr_eq(other, log);
+            if running.get(key).is_some_and(is_same) {
+                running.remove(key);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::Flights;
-use super::log::{End, Failure, Head, Log, Piece, WINDOW_BYTES};
+use super::log::{End, Failure, Head, ItemAnswers, Log, Piece, WINDOW_BYTES};
 use crate::backend::Cached;
 use crate::key::Key;
 
@@ -17,7 +17,8 @@ use crate::key::Key;
 #[derive(Debug)]
 pub struct Producer {
     flights: Arc<Flights>,
-    key: Key,
+    /// What is being filled: one key, or those of a batch.
+    keys: Vec<Key>,
     log: Arc<Log>,
     orphanage: Option<Orphanage>,
 }
@@ -34,28 +35,23 @@ struct Orphanage {
 }
 
 impl Producer {
-    pub(super) const fn new(flights: Arc<Flights>, key: Key, log: Arc<Log>) -> Self {
+    pub(super) const fn new(flights: Arc<Flights>, keys: Vec<Key>, log: Arc<Log>) -> Self {
         Self {
             flights,
-            key,
+            keys,
             log,
             orphanage: None,
         }
     }
 
-    /// The key being filled.
-    pub const fn key(&self) -> &Key {
-        &self.key
-    }
-
     /// Counts this call as one that failed although another might not. Nobody joins
     /// it any more.
     pub fn count_failure(&self) {
-        let failures = self.flights.failures(&self.key);
-        self.flights
-            .failures
-            .insert(self.key, failures.saturating_add(1));
-        self.flights.remove(&self.key, &self.log);
+        for key in &self.keys {
+            let failures = self.flights.failures(key).saturating_add(1);
+            self.flights.failures.insert(*key, failures);
+        }
+        self.flights.remove(&self.keys, &self.log);
     }
 
     /// Publishes the head of the answer.
@@ -80,7 +76,7 @@ impl Producer {
     /// Stops keeping the whole body: it has outgrown what is stored. Nobody can
     /// join any more, and from now on the fastest reader sets the pace.
     pub fn outgrow(&self) {
-        self.flights.remove(&self.key, &self.log);
+        self.flights.remove(&self.keys, &self.log);
         self.log.change(|state| {
             state.windowed = true;
             state.drop_prefix();
@@ -90,15 +86,24 @@ impl Producer {
     /// Remembers that answers to this key cannot be shared, so that the requests
     /// that follow do not wait for each other in vain.
     pub fn unshareable(&self) {
-        self.flights.unshared.insert(self.key, Instant::now());
+        let now = Instant::now();
+        for key in &self.keys {
+            self.flights.unshared.insert(*key, now);
+        }
     }
 
     /// Ends the fill: the body is whole.
     pub fn complete(self, answer: Option<Arc<Cached>>) {
         if answer.is_some() {
-            self.flights.failures.remove(&self.key);
+            self.flights.forget_failures(&self.keys);
         }
         self.end(End::Complete(answer));
+    }
+
+    /// Ends the fill of a batch: its items are answered.
+    pub fn complete_items(self, answers: ItemAnswers) {
+        self.flights.forget_failures(&self.keys);
+        self.end(End::Items(Arc::new(answers)));
     }
 
     /// Ends the fill: there is no whole answer.
@@ -184,7 +189,7 @@ impl Producer {
         }
         // Out of the map first: who joins after the end must find the entry, not
         // the log of a fill that is over.
-        self.flights.remove(&self.key, &self.log);
+        self.flights.remove(&self.keys, &self.log);
         self.log.change(|state| {
             if state.end.is_none() {
                 state.end = Some(end);

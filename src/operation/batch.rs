@@ -35,6 +35,10 @@ pub trait BatchAdapter: Debug + Send + Sync {
     /// The form in which an item is stored, given what stood around the list.
     fn stored(&self, item: Bytes, frame: &Json<'_>) -> Bytes;
 
+    /// How many values a stored item has, which is the same for all items that one
+    /// model answers.
+    fn shape(&self, stored: &Bytes) -> usize;
+
     /// Writes a stored item as the one at `position` of a list.
     fn write(&self, stored: &Bytes, position: usize, encoding: Encoding, out: &mut Vec<u8>);
 
@@ -71,8 +75,6 @@ pub struct Item {
     pub index: Option<u64>,
     /// What it says.
     pub content: Bytes,
-    /// The encoding it came in; `None` where there is one only.
-    pub encoding: Option<Encoding>,
     /// How many values it has, which is the same for all items of a list.
     pub shape: usize,
 }

@@ -42,20 +42,19 @@ impl BatchAdapter for Embedding {
         let item = json::parse(text).map_err(|_unreadable| Refusal::NotJson)?;
         let embedding = item.get("embedding").ok_or(Refusal::WrongShape)?;
         let vector = Vector::read(embedding).map_err(|_odd| Refusal::WrongShape)?;
-        let encoding = match embedding {
-            Json::String(_) => Encoding::Base64,
-            _ => Encoding::Numbers,
-        };
         Ok(Item {
             index: item.get("index").and_then(Json::as_u64),
             shape: vector.dimensions(),
             content: vector.stored().clone(),
-            encoding: Some(encoding),
         })
     }
 
     fn stored(&self, item: Bytes, _frame: &Json<'_>) -> Bytes {
         item
+    }
+
+    fn shape(&self, stored: &Bytes) -> usize {
+        Vector::from_stored(stored.clone()).map_or(0, |vector| vector.dimensions())
     }
 
     fn write(&self, stored: &Bytes, position: usize, encoding: Encoding, out: &mut Vec<u8>) {

@@ -48,7 +48,6 @@ impl BatchAdapter for Moderation {
         Ok(Item {
             index: None,
             content: Bytes::copy_from_slice(text),
-            encoding: None,
             shape: 0,
         })
     }
@@ -58,6 +57,10 @@ impl BatchAdapter for Moderation {
             Some(frame) => [frame.opening, item, frame.closing].concat().into(),
             None => item,
         }
+    }
+
+    fn shape(&self, _stored: &Bytes) -> usize {
+        0
     }
 
     fn write(&self, stored: &Bytes, _position: usize, _encoding: Encoding, out: &mut Vec<u8>) {

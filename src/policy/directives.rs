@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 
+use crate::wire::Operation;
+
 use super::PolicyOptions;
 use read::{Argument, Directive};
 
@@ -71,7 +73,7 @@ impl Directives {
     };
 
     /// Reads the headers of a request and holds them to the operator's limits.
-    pub fn of(headers: &HeaderMap, options: &PolicyOptions) -> Self {
+    pub fn of(headers: &HeaderMap, operation: Operation, options: &PolicyOptions) -> Self {
         let mut asked = Self::NONE;
         let mut lines = headers.get_all(header::CACHE_CONTROL).iter().peekable();
         if lines.peek().is_none() {
@@ -94,7 +96,7 @@ impl Directives {
             .iter()
             .filter_map(|value| read::delta_seconds(value.as_bytes()))
             .min();
-        asked.held_to(options)
+        asked.held_to(operation, options)
     }
 
     /// Takes one directive in; of those that come twice the stricter counts.
@@ -138,7 +140,7 @@ impl Directives {
         }
     }
 
-    fn held_to(mut self, options: &PolicyOptions) -> Self {
+    fn held_to(mut self, operation: Operation, options: &PolicyOptions) -> Self {
         if !options.clients_may_bypass {
             self.lookup = Lookup::Allowed;
             self.max_age = None;
@@ -151,7 +153,7 @@ impl Directives {
             self.stale_if_error = self
                 .stale_if_error
                 .map(|asked| asked.min(options.stale_if_error));
-            options.completion_ttl.min(options.ttl_max)
+            options.ttl(operation).min(options.ttl_max)
         };
         self.ttl = self.ttl.map(|asked| asked.min(ttl_max));
         self

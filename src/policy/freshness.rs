@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::UnixMillis;
+use crate::wire::Operation;
 
 use super::{Directives, Lookup, PolicyOptions};
 
@@ -41,10 +42,14 @@ pub const fn age(stored_at: UnixMillis, now: UnixMillis) -> Duration {
 }
 
 /// How long an answer shall be fresh.
-pub fn fresh_for(directives: &Directives, options: &PolicyOptions) -> Duration {
+pub fn fresh_for(
+    directives: &Directives,
+    operation: Operation,
+    options: &PolicyOptions,
+) -> Duration {
     directives
         .ttl
-        .unwrap_or(options.completion_ttl)
+        .unwrap_or(options.ttl(operation))
         .min(options.ttl_max)
 }
 
@@ -270,9 +275,12 @@ mod tests {
             ttl: Some(seconds(7)),
             ..asks()
         };
-        assert_eq!(fresh_for(&asked, &options(0, 0)), seconds(7));
         assert_eq!(
-            fresh_for(&asks(), &options(0, 0)),
+            fresh_for(&asked, Operation::Chat, &options(0, 0)),
+            seconds(7)
+        );
+        assert_eq!(
+            fresh_for(&asks(), Operation::Chat, &options(0, 0)),
             PolicyOptions::default().completion_ttl
         );
     }

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use crate::wire::Operation;
+
 /// The configuration of this module.
 #[derive(Clone, Debug)]
 pub struct PolicyOptions {
     /// How long a completion is fresh. Default: 7 days.
     pub completion_ttl: Duration,
+    /// How long the vector of an input is fresh. Default: 30 days.
+    pub embedding_ttl: Duration,
+    /// How long the judgement of an input is fresh. Default: 7 days.
+    pub moderation_ttl: Duration,
+    /// How long a list of models is fresh. Default: 60 seconds.
+    pub models_ttl: Duration,
     /// The longest freshness a client may ask for. Default: 30 days.
     pub ttl_max: Duration,
     /// How long past its freshness an entry is served while it is refreshed.
@@ -32,6 +40,9 @@ impl Default for PolicyOptions {
         const DAY: Duration = Duration::from_hours(24);
         Self {
             completion_ttl: DAY * 7,
+            embedding_ttl: DAY * 30,
+            moderation_ttl: DAY * 7,
+            models_ttl: Duration::from_mins(1),
             ttl_max: DAY * 30,
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: DAY,
@@ -39,6 +50,19 @@ impl Default for PolicyOptions {
             clients_may_extend: true,
             allow_remote_refs: false,
             entry_bytes_max: 8 * 1024 * 1024,
+        }
+    }
+}
+
+impl PolicyOptions {
+    /// How long an answer of this operation is fresh, unless its client says
+    /// otherwise.
+    pub const fn ttl(&self, operation: Operation) -> Duration {
+        match operation {
+            Operation::Passthrough | Operation::Chat => self.completion_ttl,
+            Operation::Embedding => self.embedding_ttl,
+            Operation::Moderation => self.moderation_ttl,
+            Operation::Models => self.models_ttl,
         }
     }
 }

@@ -60,7 +60,7 @@ impl Account {
 
     /// Notes the model asked for.
     pub(super) fn model(&mut self, model: &str) {
-        self.model = Some(model.to_owned());
+        self.model = (!model.is_empty()).then(|| model.to_owned());
     }
 
     /// Notes the status the client is given.

@@ -41,7 +41,7 @@ impl From<Failure> for ProxyError {
         match failure {
             Failure::Unreachable => Self::UpstreamUnreachable,
             Failure::Silent => Self::UpstreamTimeout,
-            Failure::Cut | Failure::Lagged => Self::UpstreamCut,
+            Failure::Cut | Failure::Lagged | Failure::Unreadable => Self::UpstreamCut,
             Failure::Abandoned => Self::Stopping,
         }
     }

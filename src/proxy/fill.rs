@@ -18,14 +18,14 @@ use super::error::failure;
 use super::forward::log_failure;
 use super::recording::{Recorded, Recording, form_of};
 use super::seat::is_worth_another_try;
-use super::{Proxy, Question};
+use super::{Proxy, Question, Request};
 use crate::backend::Cached;
 use crate::entry::{Entry, Meta};
 use crate::flight::{Alone, Failure, Head, Producer};
 use crate::key::Scope;
 use crate::policy::{Refusal, freshness, gate};
 use crate::upstream::{Answer, BodyStream, Call, CallBody, UpstreamError, forwardable, returnable};
-use crate::wire::json;
+use crate::wire::{Operation, json};
 
 /// The most that is read of a refusal, to see what it is about. In bytes.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -74,12 +74,12 @@ impl Proxy {
         let answer = match producer.while_wanted(self.call(question)).await {
             Err(Alone) => return,
             Ok(Err(error)) => {
-                log_failure(&question.asked.id, &error);
+                log_failure(&question.request.asked.id, &error);
                 return producer.fail(failure(&error));
             }
             Ok(Ok(answer)) => answer,
         };
-        self.note_standing(&question.principal.scope, answer.status);
+        self.note_standing(&question.request.principal.scope, answer.status);
         let Answer {
             status,
             headers,
@@ -109,7 +109,10 @@ impl Proxy {
             Recording::Passing
         };
         let body = futures_util::stream::iter(first).chain(body).boxed();
-        if let Some(recorded) = self.record(question, &mut producer, recording, body).await {
+        if let Some(recorded) = self
+            .record(&question.request, &mut producer, recording, body)
+            .await
+        {
             let came = Came {
                 status,
                 headers,
@@ -121,9 +124,9 @@ impl Proxy {
 
     /// Passes the body on and reads along. `None` if there is nothing to settle:
     /// the fill has been given up or has failed.
-    async fn record(
+    pub(super) async fn record(
         &self,
-        question: &Question,
+        request: &Request,
         producer: &mut Producer,
         mut recording: Recording,
         mut body: BodyStream,
@@ -136,7 +139,7 @@ impl Proxy {
                 None => break,
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => {
-                    log_failure(&question.asked.id, &error);
+                    log_failure(&request.asked.id, &error);
                     producer.fail_now(failure(&error));
                     return None;
                 }
@@ -167,7 +170,7 @@ impl Proxy {
             Recorded::Nothing => return producer.complete(None),
             Recorded::Cut(reason) => {
                 tracing::warn!(
-                    request_id = question.asked.id,
+                    request_id = question.request.asked.id,
                     reason,
                     "the upstream's stream ended too early"
                 );
@@ -191,6 +194,11 @@ impl Proxy {
         }
     }
 
+    /// How long an answer to this request shall be fresh.
+    pub(super) fn fresh_for(&self, request: &Request, operation: Operation) -> Duration {
+        freshness::fresh_for(&request.directives, operation, &self.policy)
+    }
+
     /// Makes an entry of an answer and asks the gates about it.
     fn weigh(&self, question: &Question, text: Bytes, came: &Came) -> (Entry, Result<(), Refusal>) {
         let facts = &question.identified.facts;
@@ -209,15 +217,15 @@ impl Proxy {
             meta.usage = noted.usage.unwrap_or_default();
             gate::head(came.status, &came.headers)?;
             gate::size(text.len(), &self.policy)?;
-            if !question.directives.store {
+            if !question.request.directives.store {
                 return Err(Refusal::NoStore);
             }
             question.adapter.judge(&answer, facts)
         });
         let entry = Entry {
             operation: question.adapter.operation(),
-            stored_at: question.began,
-            fresh_for: freshness::fresh_for(&question.directives, &self.policy),
+            stored_at: question.request.began,
+            fresh_for: self.fresh_for(&question.request, question.adapter.operation()),
             meta,
             body: text,
         };
@@ -230,12 +238,14 @@ impl Proxy {
         let facts = &question.identified.facts;
         let asks = facts.wants_stream && !self.no_stream_options.load(Ordering::Relaxed);
         let changed = asks
-            .then(|| question.adapter.asking_for_usage(&question.body))
+            .then(|| question.adapter.asking_for_usage(&question.request.body))
             .flatten();
         let Some(changed) = changed else {
-            return self.send(question, question.body.clone()).await;
+            return self
+                .send(&question.request, question.request.body.clone())
+                .await;
         };
-        let answer = self.send(question, changed.into()).await?;
+        let answer = self.send(&question.request, changed.into()).await?;
         if answer.status != StatusCode::BAD_REQUEST {
             return Ok(answer);
         }
@@ -248,17 +258,23 @@ impl Proxy {
         }
         self.no_stream_options.store(true, Ordering::Relaxed);
         tracing::info!("the upstream does not know stream_options: streams are asked for without");
-        self.send(question, question.body.clone()).await
+        self.send(&question.request, question.request.body.clone())
+            .await
     }
 
-    async fn send(&self, question: &Question, body: Bytes) -> Result<Answer, UpstreamError> {
-        let asked = &question.asked;
+    /// Sends a request with this body.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        body: Bytes,
+    ) -> Result<Answer, UpstreamError> {
+        let asked = &request.asked;
         self.upstream
             .send(Call {
                 method: asked.method.clone(),
                 path_and_query: asked.path_and_query.clone(),
                 headers: forwardable(&asked.headers, true),
-                body: CallBody::Full(body),
+                body: CallBody::of(body),
             })
             .await
     }
@@ -290,7 +306,7 @@ async fn close(mut body: BodyStream) {
 }
 
 /// The `retry-after` of a refusal, if it is given in seconds or milliseconds.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| -> Option<f64> { headers.get(name)?.to_str().ok()?.parse().ok() };
     let seconds = number("retry-after-ms")
         .map(|millis| millis / 1000.0)

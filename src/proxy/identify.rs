@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Admitted, Proxy};
+use http::Method;
+
+use super::{Admitted, Asked, Proxy};
 use crate::key::{Address, Bypass, Fingerprinter, Key};
 use crate::operation::{Adapter, QuestionFacts};
-use crate::wire::json;
+use crate::wire::{Json, Operation, json};
 
 /// A question with its name.
 #[derive(Clone, Debug)]
@@ -32,23 +34,17 @@ impl Proxy {
         body: &[u8],
         fingerprinter: &Fingerprinter,
     ) -> Result<Arc<Identified>, Bypass> {
-        let (asked, scope) = (&admitted.asked, &admitted.principal.scope);
-        let (path, query) = match asked.path_and_query.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (asked.path_and_query.as_str(), None),
-        };
-        let address = Address {
-            upstream: self.upstream.identity(),
-            operation: adapter.operation(),
-            path,
-            query,
-            headers: &asked.headers,
-        };
+        let scope = &admitted.principal.scope;
+        let address = self.address(adapter.operation(), &admitted.asked);
         let digest = fingerprinter.raw_digest(scope, &address, body);
         if let Some(identified) = self.memo.get(&digest) {
             return Ok(identified);
         }
-        let request = json::parse(body)?;
+        let request = if body.is_empty() && admitted.asked.method == Method::GET {
+            Json::Null
+        } else {
+            json::parse(body)?
+        };
         let question = adapter.read(&request, self.upstream.kind(), &self.policy)?;
         let identified = Arc::new(Identified {
             key: fingerprinter.key(scope, &address, &question.canonical),
@@ -56,5 +52,20 @@ impl Proxy {
         });
         self.memo.insert(digest, Arc::clone(&identified));
         Ok(identified)
+    }
+
+    /// Where a request is going.
+    pub(super) fn address<'a>(&'a self, operation: Operation, asked: &'a Asked) -> Address<'a> {
+        let (path, query) = match asked.path_and_query.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (asked.path_and_query.as_str(), None),
+        };
+        Address {
+            upstream: self.upstream.identity(),
+            operation,
+            path,
+            query,
+            headers: &asked.headers,
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::reply::stream_form;
-use super::{Proxy, Question};
+use super::{Proxy, Question, Request};
 use crate::access::{Standing, Verdict};
 use crate::backend::Cached;
 use crate::key::headers::{self, Role};
@@ -76,7 +76,7 @@ impl Proxy {
     /// Looks in memory, then in the backend. Never fails: a store that cannot be
     /// asked has nothing.
     pub(super) async fn look_up(&self, question: &Question) -> Found {
-        if question.directives.lookup != Lookup::Allowed {
+        if question.request.directives.lookup != Lookup::Allowed {
             return Found::nothing(Why::Refresh);
         }
         let (Some(cached), tier) = self.store.lookup(&question.identified.key).await else {
@@ -85,7 +85,7 @@ impl Proxy {
         if question.identified.facts.wants_stream && stream_form(question, &cached).is_none() {
             return Found::nothing(Why::Absent);
         }
-        match self.freshness(question, &cached) {
+        match self.freshness(&question.request, &cached) {
             Freshness::Fresh { ttl } => {
                 let outcome = CacheStatus::Hit { tier, ttl };
                 self.give(question, cached, outcome).await
@@ -115,8 +115,8 @@ impl Proxy {
     /// request that has just missed a fill that was ending.
     pub(super) fn look_again(&self, question: &Question) -> Option<(Arc<Cached>, CacheStatus)> {
         let cached = self.store.lookup_memory(&question.identified.key)?;
-        let accepted = self.standings.of(&question.principal.scope) == Standing::Accepted;
-        match self.freshness(question, &cached) {
+        let accepted = self.standings.of(&question.request.principal.scope) == Standing::Accepted;
+        match self.freshness(&question.request, &cached) {
             Freshness::Fresh { ttl } if accepted => {
                 let tier = Tier::Memory;
                 Some((cached, CacheStatus::Hit { tier, ttl }))
@@ -130,31 +130,38 @@ impl Proxy {
     }
 
     /// What a stored answer is good for, for this caller at this moment.
-    pub(super) fn freshness(&self, question: &Question, cached: &Cached) -> Freshness {
+    pub(super) fn freshness(&self, request: &Request, cached: &Cached) -> Freshness {
         let entry = &cached.entry;
         let age = freshness::age(entry.stored_at, self.clock.unix_millis());
-        freshness::judge(age, entry.fresh_for, &question.directives, &self.policy)
+        freshness::judge(age, entry.fresh_for, &request.directives, &self.policy)
     }
 
-    /// Gives a stored answer out, if the provider is known to accept the
-    /// caller's credential; asks it if that is not known.
+    /// Gives a stored answer out, if this caller may have it.
     async fn give(&self, question: &Question, cached: Arc<Cached>, outcome: CacheStatus) -> Found {
-        let scope = &question.principal.scope;
+        if self.may_have_stored(&question.request).await {
+            Found::Answer(cached, outcome)
+        } else {
+            Found::nothing(Why::Unverified)
+        }
+    }
+
+    /// Whether stored answers may be given to this caller: the provider is known to
+    /// accept its credential. It is asked if that is not known.
+    pub(super) async fn may_have_stored(&self, request: &Request) -> bool {
+        let scope = &request.principal.scope;
         let standing = self.standings.of(scope);
         if standing == Standing::Accepted {
-            return Found::Answer(cached, outcome);
+            return true;
         }
-        let request = &question.asked.headers;
+        let headers = &request.asked.headers;
         match self
             .standings
-            .ask_once(scope, || self.ask_about(request))
+            .ask_once(scope, || self.ask_about(headers))
             .await
         {
-            Verdict::Accepted => Found::Answer(cached, outcome),
-            Verdict::Unreachable if standing == Standing::Lapsed => Found::Answer(cached, outcome),
-            Verdict::Refused | Verdict::Unreachable | Verdict::Unclear => {
-                Found::nothing(Why::Unverified)
-            }
+            Verdict::Accepted => true,
+            Verdict::Unreachable => standing == Standing::Lapsed,
+            Verdict::Refused | Verdict::Unclear => false,
         }
     }
 

@@ -5,6 +5,7 @@
 //! provider, and a caller who insists on a stored answer, can make a request fail.
 
 mod account;
+mod batch;
 mod error;
 mod fill;
 mod forward;
@@ -29,7 +30,7 @@ use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
 use crate::key::CacheSecret;
-use crate::operation::{Adapter, Family, family};
+use crate::operation::{Adapter, BatchAdapter, Family, family};
 use crate::policy::{CacheStatus, Directives, Lookup, PolicyOptions};
 use crate::telemetry::RequestMetrics;
 use crate::upstream::{CallBody, ClientStream, Upstream};
@@ -39,6 +40,7 @@ pub use error::ProxyError;
 pub use reply::{Reply, ReplyBody};
 
 use account::Account;
+use batch::{Batch, IdentifiedItems};
 use identify::{Identified, Memo};
 use keys::{Keys, LastKeys};
 use lookup::Found;
@@ -67,7 +69,7 @@ pub struct Proxy {
 }
 
 /// A request as it was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// The id this request is logged under and answered with.
     pub id: String,
@@ -89,16 +91,37 @@ struct Admitted {
     account: Account,
 }
 
-/// A question the cache may answer: who asks what, and how it is to be answered.
+/// A request the cache may answer: who asks, and how it is to be answered.
 #[derive(Debug)]
-struct Question {
+struct Request {
     asked: Asked,
     body: Bytes,
     principal: Principal,
-    adapter: &'static dyn Adapter,
-    identified: Arc<Identified>,
     directives: Directives,
     began: UnixMillis,
+}
+
+/// What is asked, where one answer is.
+#[derive(Debug)]
+struct Question {
+    request: Request,
+    adapter: &'static dyn Adapter,
+    identified: Arc<Identified>,
+}
+
+/// A request that has been identified.
+enum Named {
+    One(&'static dyn Adapter, Arc<Identified>),
+    Many(&'static dyn BatchAdapter, IdentifiedItems),
+}
+
+impl Named {
+    fn model(&self) -> &str {
+        match self {
+            Self::One(_, identified) => &identified.facts.model,
+            Self::Many(_, identified) => &identified.facts.model,
+        }
+    }
 }
 
 impl Proxy {
@@ -137,40 +160,70 @@ impl Proxy {
         body: Bytes,
     ) -> Result<Reply, ProxyError> {
         let keys = self.keys();
-        let mut admitted = self.admit(operation, asked, &keys);
-        let directives = Directives::of(&admitted.asked.headers, &self.policy);
-        let Some(Family::One(adapter)) = family(operation) else {
-            return self
-                .forward("passthrough", admitted, CallBody::Full(body))
-                .await;
+        let admitted = self.admit(operation, asked, &keys);
+        let directives = Directives::of(&admitted.asked.headers, operation, &self.policy);
+        let Some(family) = family(operation) else {
+            let body = CallBody::of(body);
+            return self.forward("passthrough", admitted, body).await;
         };
         if directives.lookup == Lookup::Bypass {
-            return self
-                .forward("no-store", admitted, CallBody::Full(body))
-                .await;
+            let body = CallBody::of(body);
+            return self.forward("no-store", admitted, body).await;
         }
-        let identified = match self.identify(adapter, &admitted, &body, &keys.fingerprinter) {
-            Ok(identified) => identified,
+        let named = match family {
+            Family::One(adapter) => self
+                .identify(adapter, &admitted, &body, &keys.fingerprinter)
+                .map(|identified| Named::One(adapter, identified)),
+            Family::Many(adapter) => self
+                .identify_items(adapter, &admitted, &body, &keys.fingerprinter)
+                .map(|identified| Named::Many(adapter, identified)),
+        };
+        let named = match named {
+            Ok(named) => named,
             Err(bypass) => {
-                let body = CallBody::Full(body);
+                let body = CallBody::of(body);
                 return self.forward(bypass.as_str(), admitted, body).await;
             }
         };
-        admitted.account.model(&identified.facts.model);
         let Admitted {
             asked,
             principal,
-            account,
+            mut account,
         } = admitted;
-        let question = Arc::new(Question {
+        account.model(named.model());
+        let request = Request {
             asked,
             body,
             principal,
-            adapter,
-            identified,
             directives,
             began: self.clock.unix_millis(),
-        });
+        };
+        match named {
+            Named::One(adapter, identified) => {
+                let question = Question {
+                    request,
+                    adapter,
+                    identified,
+                };
+                self.answer_one(Arc::new(question), account).await
+            }
+            Named::Many(adapter, identified) => {
+                let batch = Batch {
+                    request,
+                    adapter,
+                    identified,
+                };
+                self.answer_items(Arc::new(batch), account).await
+            }
+        }
+    }
+
+    /// Answers a question that has one answer.
+    async fn answer_one(
+        self: &Arc<Self>,
+        question: Arc<Question>,
+        account: Account,
+    ) -> Result<Reply, ProxyError> {
         match self.look_up(&question).await {
             Found::Answer(hit, outcome) => Ok(self.reply_stored(&question, &hit, outcome, account)),
             Found::Outdated(hit, outcome) => {

@@ -21,13 +21,14 @@ use super::{Proxy, ProxyError, Question, Reply, ReplyBody};
 use crate::access::Standing;
 use crate::backend::Cached;
 use crate::flight::{Cursor, End, Failure, Form, Head, Piece, Producer, Seat};
+use crate::operation::Adapter;
 use crate::policy::cache_status::Staleness;
 use crate::policy::{CacheStatus, Freshness};
 use crate::wire::error::ErrorBody;
 
 /// The longest pause a provider can ask for that followers wait out before they
 /// try again; a longer one they are told about.
-const ELECTION_PAUSE_MAX: Duration = Duration::from_secs(10);
+pub(super) const ELECTION_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// What a request brings into the call it makes.
 struct Lead {
@@ -60,7 +61,7 @@ impl Proxy {
         mut why: Why,
         mut account: Account,
     ) -> Result<Reply, ProxyError> {
-        if question.directives.only_if_cached {
+        if question.request.directives.only_if_cached {
             account.failed(ProxyError::CacheOnlyMiss.code());
             return Err(ProxyError::CacheOnlyMiss);
         }
@@ -137,7 +138,13 @@ impl Proxy {
             }
             Ok(head) => {
                 let outcome = lead.why.outcome(head.status);
-                Ok(relay(question, &head, cursor, outcome, lead.account))
+                Ok(relay(
+                    View::of(question),
+                    &head,
+                    cursor,
+                    outcome,
+                    lead.account,
+                ))
             }
             Err(failure) => self.give_up(question, None, failure, lead),
         }
@@ -166,7 +173,7 @@ impl Proxy {
         };
         if head.form == wanted || !head.status.is_success() {
             let outcome = CacheStatus::Collapsed;
-            return Followed::Reply(relay(question, &head, cursor, outcome, account));
+            return Followed::Reply(relay(View::of(question), &head, cursor, outcome, account));
         }
         match cursor.end().await {
             End::Complete(Some(answer))
@@ -179,7 +186,7 @@ impl Proxy {
                     account,
                 ))
             }
-            End::Complete(_) => Followed::Alone(account),
+            End::Complete(_) | End::Items(_) => Followed::Alone(account),
             End::Failed(failure) => Followed::Again(account, None, failure),
         }
     }
@@ -194,11 +201,11 @@ impl Proxy {
         lead: Lead,
     ) -> Result<Reply, ProxyError> {
         let status = refusal.as_ref().map(|(head, _)| head.status);
-        let known = self.standings.of(&question.principal.scope) != Standing::Unknown;
+        let known = self.standings.of(&question.request.principal.scope) != Standing::Unknown;
         if let Some(cached) = lead.fallback
             && known
             && status.is_none_or(may_be_stood_in_for)
-            && let Freshness::StaleIfErrorOnly { ttl } = self.freshness(question, &cached)
+            && let Freshness::StaleIfErrorOnly { ttl } = self.freshness(&question.request, &cached)
         {
             let why = Staleness::Error(status);
             let outcome = CacheStatus::Stale { why, ttl };
@@ -206,16 +213,47 @@ impl Proxy {
         }
         if let Some((head, cursor)) = refusal {
             let outcome = lead.why.outcome(head.status);
-            return Ok(relay(question, &head, cursor, outcome, lead.account));
+            return Ok(relay(
+                View::of(question),
+                &head,
+                cursor,
+                outcome,
+                lead.account,
+            ));
         }
         lead.account.failed(failure.as_str());
         Err(failure.into())
     }
 }
 
+/// What of a fill a client is to see.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    hides_usage: bool,
+    /// Who words an error in the middle of a stream; `None` where there are no
+    /// streams.
+    adapter: Option<&'static dyn Adapter>,
+}
+
+impl View {
+    /// All of it, as it came.
+    pub(super) const WHOLE: Self = Self {
+        hides_usage: false,
+        adapter: None,
+    };
+
+    fn of(question: &Question) -> Self {
+        let facts = &question.identified.facts;
+        Self {
+            hides_usage: facts.wants_stream && !facts.wants_usage,
+            adapter: Some(question.adapter),
+        }
+    }
+}
+
 /// Passes a fill on as it comes.
-fn relay(
-    question: &Arc<Question>,
+pub(super) fn relay(
+    view: View,
     head: &Head,
     cursor: Cursor,
     outcome: CacheStatus,
@@ -229,7 +267,7 @@ fn relay(
     let reading = Reading {
         cursor,
         account,
-        question: Arc::clone(question),
+        view,
         form: head.form,
     };
     let body = stream::unfold(Some(reading), Reading::step).fuse().boxed();
@@ -244,7 +282,7 @@ fn relay(
 struct Reading {
     cursor: Cursor,
     account: Account,
-    question: Arc<Question>,
+    view: View,
     form: Form,
 }
 
@@ -275,11 +313,10 @@ impl Reading {
 
     /// What of a piece this client sees.
     fn view(&self, piece: Piece) -> Option<bytes::Bytes> {
-        let facts = &self.question.identified.facts;
-        if facts.wants_usage || !facts.wants_stream {
-            Some(piece.raw)
-        } else {
+        if self.view.hides_usage {
             piece.without_usage
+        } else {
+            Some(piece.raw)
         }
     }
 
@@ -297,7 +334,10 @@ impl Reading {
                     param: None,
                     code: Some(error.code()),
                 };
-                (Ok(self.question.adapter.error_event(&body)), None)
+                match self.view.adapter {
+                    Some(adapter) => (Ok(adapter.error_event(&body)), None),
+                    None => (Err(error), None),
+                }
             }
             Form::Json => (Err(error), None),
         }
@@ -328,7 +368,7 @@ pub(super) fn is_worth_another_try(status: StatusCode) -> bool {
 
 /// The failures for which a stale answer may stand in (RFC 5861 §4), and the
 /// provider's "not now", which is a failure to answer like the others.
-fn may_be_stood_in_for(status: StatusCode) -> bool {
+pub(super) fn may_be_stood_in_for(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::INTERNAL_SERVER_ERROR

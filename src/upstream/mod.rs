@@ -64,6 +64,17 @@ pub enum CallBody {
     Stream(ClientStream),
 }
 
+impl CallBody {
+    /// A body that is known; an empty one is none at all.
+    pub fn of(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            Self::Empty
+        } else {
+            Self::Full(bytes)
+        }
+    }
+}
+
 impl std::fmt::Debug for CallBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

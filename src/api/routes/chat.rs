@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use crate::api::ApiState;
 use crate::api::error::ApiError;
-use crate::api::inbound::{asked, require_json, respond, whole_body};
+use crate::api::inbound::answer_json;
 use crate::api::openapi::{ChatCompletionRequest, ErrorEnvelope};
 use crate::wire::Operation;
 
@@ -65,14 +65,5 @@ async fn create_chat_completion(
     State(state): State<ApiState>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (mut asked, body) = asked(request);
-    require_json(&asked.headers)?;
-    let body = whole_body(&asked.headers, body, &state.options).await?;
-    let query = asked.path_and_query.split_once('?').map(|(_, query)| query);
-    asked.path_and_query = match query {
-        Some(query) => format!("{PATH}?{query}"),
-        None => PATH.to_owned(),
-    };
-    let reply = state.proxy.answer(Operation::Chat, asked, body).await?;
-    Ok(respond(reply))
+    answer_json(&state, Operation::Chat, PATH, request).await
 }

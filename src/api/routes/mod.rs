@@ -2,8 +2,11 @@
 
 mod chat;
 mod docs;
+mod embeddings;
 mod health;
 mod metrics;
+mod models;
+mod moderations;
 mod passthrough;
 
 use axum::Router;
@@ -25,6 +28,9 @@ const OWN_PAGES: [&str; 6] = [
 pub(super) fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(chat::router())
+        .merge(embeddings::router())
+        .merge(moderations::router())
+        .merge(models::router())
         .merge(health::router())
         .merge(metrics::router())
 }
@@ -34,6 +40,9 @@ pub(super) fn router() -> Router<ApiState> {
     let (described, _document) = described().split_for_parts();
     described
         .merge(chat::aliases())
+        .merge(embeddings::aliases())
+        .merge(moderations::aliases())
+        .merge(models::aliases())
         .merge(docs::router())
         .method_not_allowed_fallback(passthrough::other_method)
         .fallback(passthrough::forward)

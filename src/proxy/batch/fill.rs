@@ -1,0 +1,257 @@
+//! One call for some items of a request, and what becomes of its answer.
+//!
+//! As with one answer, the call is a task of its own that outlives the clients who
+//! wait for it. What comes is read item by item as it arrives, so that a large
+//! answer is never held as text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::time::Instant;
+
+use super::super::Proxy;
+use super::super::error::failure;
+use super::super::fill::retry_after;
+use super::super::forward::log_failure;
+use super::super::recording::Recording;
+use super::super::seat::is_worth_another_try;
+use super::Batch;
+use super::reading::{ReadItems, Reading, Unread};
+use crate::backend::Cached;
+use crate::entry::{Entry, Meta};
+use crate::flight::{Alone, Failure, Form, Head, ItemAnswers, Piece, Producer};
+use crate::key::Key;
+use crate::operation::{AnswerFacts, Item};
+use crate::policy::{freshness, gate};
+use crate::upstream::{Answer, returnable};
+use crate::wire::{Json, Usage};
+
+/// Answers that are there already, by their keys.
+type Known = HashMap<Key, Arc<Cached>>;
+
+/// What came around the items, and how.
+struct Around<'a> {
+    json: &'a Json<'a>,
+    facts: AnswerFacts,
+    took: Duration,
+    /// Whether the answer may be stored.
+    stores: bool,
+}
+
+impl Proxy {
+    /// Starts the call for `items`. `found` are answers that those who follow wait
+    /// for as well.
+    pub(super) fn start_item_fill(
+        self: &Arc<Self>,
+        batch: &Arc<Batch>,
+        items: Vec<usize>,
+        producer: Producer,
+        found: Known,
+    ) {
+        let (proxy, batch) = (Arc::clone(self), Arc::clone(batch));
+        self.tasks.spawn(async move {
+            proxy.run_item_fill(&batch, &items, producer, found).await;
+        });
+    }
+
+    async fn run_item_fill(
+        &self,
+        batch: &Batch,
+        items: &[usize],
+        mut producer: Producer,
+        found: Known,
+    ) {
+        let began = Instant::now();
+        let Some(body) = batch.asking_for(items) else {
+            return producer.fail(Failure::Unreadable);
+        };
+        let request = &batch.request;
+        let answer = match producer.while_wanted(self.send(request, body)).await {
+            Err(Alone) => return,
+            Ok(Err(error)) => {
+                log_failure(&request.asked.id, &error);
+                return producer.fail(failure(&error));
+            }
+            Ok(Ok(answer)) => answer,
+        };
+        self.note_standing(&request.principal.scope, answer.status);
+        let status = answer.status;
+        if is_worth_another_try(status) {
+            producer.count_failure();
+        }
+        let head = Head {
+            status,
+            headers: returnable(&answer.headers),
+            form: Form::Json,
+        };
+        producer.head(head, retry_after(&answer.headers));
+        if !status.is_success() {
+            let passing = Recording::Passing;
+            let body = answer.body;
+            if self
+                .record(request, &mut producer, passing, body)
+                .await
+                .is_some()
+            {
+                producer.complete(None);
+            }
+            return;
+        }
+        let storable = gate::head(status, &answer.headers);
+        let Some(reading) = self.read_items(batch, items, &mut producer, answer).await else {
+            return;
+        };
+        let ReadItems {
+            items: read,
+            frame,
+            raw,
+        } = match reading.finish() {
+            Ok(read) => read,
+            Err(unread) => return self.give_up_reading(unread, producer),
+        };
+        let (json, facts) = match batch.adapter.around(&frame) {
+            Ok(around) => around,
+            Err(refusal) => return self.give_up_reading(Unread { refusal, raw }, producer),
+        };
+        if let Err(refusal) = storable {
+            self.metrics.refused(refusal.as_str());
+        }
+        let around = Around {
+            json: &json,
+            facts,
+            took: began.elapsed(),
+            stores: storable.is_ok() && request.directives.store,
+        };
+        let mut by_key = self.store_items(batch, items, read, &around);
+        by_key.extend(found);
+        producer.complete_items(ItemAnswers {
+            by_key,
+            frame: frame.into(),
+        });
+    }
+
+    /// Reads the answer as it arrives. `None` if there is nothing to settle: the fill
+    /// has been given up or has failed.
+    async fn read_items(
+        &self,
+        batch: &Batch,
+        items: &[usize],
+        producer: &mut Producer,
+        answer: Answer,
+    ) -> Option<Reading> {
+        let is_all = batch.identified.are_all(items);
+        let raw_bytes_max = if is_all {
+            self.policy.entry_bytes_max
+        } else {
+            0
+        };
+        let mut reading = Reading::new(batch.adapter, items.len(), raw_bytes_max);
+        let mut body = answer.body;
+        while !reading.is_hopeless() {
+            match producer.while_wanted(body.next()).await.ok()? {
+                None => break,
+                Some(Ok(chunk)) => reading.take(&chunk),
+                Some(Err(error)) => {
+                    log_failure(&batch.request.asked.id, &error);
+                    producer.fail_now(failure(&error));
+                    return None;
+                }
+            }
+        }
+        Some(reading)
+    }
+
+    /// Ends a fill whose answer cannot be taken apart: those who can take it as it
+    /// came get it so.
+    fn give_up_reading(&self, unread: Unread, producer: Producer) {
+        self.metrics.refused(unread.refusal.as_str());
+        producer.unshareable();
+        match unread.raw {
+            Some(raw) => {
+                producer.push(Piece::plain(raw));
+                producer.complete(None);
+            }
+            None => producer.fail(Failure::Unreadable),
+        }
+    }
+
+    /// Makes an entry of each item, and stores it if it may be.
+    fn store_items(
+        &self,
+        batch: &Batch,
+        items: &[usize],
+        read: Vec<Item>,
+        around: &Around<'_>,
+    ) -> Known {
+        let facts = &batch.identified.facts;
+        let usage = around.facts.usage.map_or_else(
+            || vec![Usage::default(); items.len()],
+            |usage| usage.share(&batch.sizes_of(items), facts.sizes_are_tokens),
+        );
+        let fresh_for = self.fresh_for(&batch.request, batch.adapter.operation());
+        let keep_for = freshness::keep_for(fresh_for, &self.policy);
+        let entry = |item: Item, usage: Usage| Entry {
+            operation: batch.adapter.operation(),
+            stored_at: batch.request.began,
+            fresh_for,
+            meta: Meta {
+                model: facts.model.clone(),
+                // There may be millions of these: what can be told without is left out.
+                resolved_model: around
+                    .facts
+                    .model
+                    .clone()
+                    .filter(|resolved| *resolved != facts.model),
+                upstream: self.upstream.identity().to_owned(),
+                status: 200,
+                usage,
+                took_millis: u32::try_from(around.took.as_millis()).unwrap_or(u32::MAX),
+                content_type: "application/json".to_owned(),
+                ..Meta::default()
+            },
+            body: batch.adapter.stored(item.content, around.json),
+        };
+        batch
+            .identified
+            .keys_of(items)
+            .into_iter()
+            .zip(read.into_iter().zip(usage))
+            .map(|(key, (item, usage))| {
+                let entry = entry(item, usage);
+                let cached = if around.stores {
+                    self.store.insert(key, entry, keep_for)
+                } else {
+                    Arc::new(Cached::new(entry))
+                };
+                (key, cached)
+            })
+            .collect()
+    }
+}
+
+impl Batch {
+    /// The body that asks for `items`: the client's own, if those are all.
+    fn asking_for(&self, items: &[usize]) -> Option<Bytes> {
+        if self.identified.are_all(items) {
+            return Some(self.request.body.clone());
+        }
+        let first = |item: &usize| self.identified.first.get(*item).copied();
+        let positions: Vec<usize> = items.iter().filter_map(first).collect();
+        let body = self.adapter.asking_for(&self.request.body, &positions)?;
+        Some(body.into())
+    }
+
+    fn sizes_of(&self, items: &[usize]) -> Vec<u64> {
+        let size = |item: &usize| {
+            let position = self.identified.first.get(*item)?;
+            self.identified.facts.sizes.get(*position).copied()
+        };
+        items
+            .iter()
+            .map(|item| size(item).unwrap_or_default())
+            .collect()
+    }
+}

@@ -1,0 +1,229 @@
+//! The answer, put together by position and written as the client takes it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::super::account::Account;
+use super::super::{Proxy, Reply, ReplyBody};
+use super::{Batch, Slots, Source};
+use crate::backend::Cached;
+use crate::operation::{ListFrame, Told};
+use crate::policy::cache_status::Tier;
+use crate::policy::{CacheStatus, freshness};
+use crate::wire::Usage;
+
+/// How many items of the answer were stored, and how many were not.
+const X_CACHE_HITS: HeaderName = HeaderName::from_static("x-cache-hits");
+const X_CACHE_MISSES: HeaderName = HeaderName::from_static("x-cache-misses");
+
+/// Says `estimated` if the tokens of some items are shares of a whole.
+const X_CACHE_USAGE: HeaderName = HeaderName::from_static("x-cache-usage");
+
+/// How much of an answer is written at once. An answer no longer than the first of
+/// these has its length told and is one piece.
+const FIRST_PIECE_BYTES: usize = 1024 * 1024;
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// An answer being written.
+struct Writing {
+    batch: Arc<Batch>,
+    /// The answer at each position.
+    answers: Vec<Arc<Cached>>,
+    next: usize,
+    closing: Option<Bytes>,
+}
+
+impl Proxy {
+    /// Answers with what is known of all items.
+    pub(super) fn reply_items(
+        &self,
+        batch: &Arc<Batch>,
+        slots: &Slots,
+        mut account: Account,
+    ) -> Reply {
+        let identified = &batch.identified;
+        let answers: Vec<Arc<Cached>> = identified
+            .at
+            .iter()
+            .filter_map(|item| Some(Arc::clone(&slots.get(*item)?.cached)))
+            .collect();
+        let usage = answers.iter().fold(Usage::default(), |sum, cached| {
+            sum.plus(cached.entry.meta.usage)
+        });
+        let outcome = outcome(batch, slots);
+        account.outcome(outcome);
+        account.status(StatusCode::OK.as_u16());
+        account.usage(Some(usage));
+        let mut headers = self.headers_around(batch, slots, outcome);
+        if usage.estimated {
+            headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
+        }
+        let frame = frame(batch, slots, &answers, usage);
+        let mut writing = Writing {
+            batch: Arc::clone(batch),
+            answers,
+            next: 0,
+            closing: Some(frame.closing),
+        };
+        let mut first = frame.opening.to_vec();
+        writing.write(&mut first, FIRST_PIECE_BYTES);
+        account.sent(first.len());
+        let first = Bytes::from(first);
+        let body = if writing.closing.is_none() {
+            account.complete();
+            ReplyBody::Full(first)
+        } else {
+            ReplyBody::Stream(writing.stream(first, account))
+        };
+        Reply {
+            status: StatusCode::OK,
+            headers,
+            body,
+        }
+    }
+
+    fn headers_around(&self, batch: &Batch, slots: &Slots, outcome: CacheStatus) -> HeaderMap {
+        // What the provider said of the call that was made, its limits above all.
+        let mut headers = match &slots.call {
+            Some((head, _)) => head.headers.clone(),
+            None => HeaderMap::with_capacity(8),
+        };
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        if matches!(outcome, CacheStatus::Hit { .. } | CacheStatus::Stale { .. }) {
+            let oldest = slots
+                .given()
+                .map(|given| given.cached.entry.stored_at)
+                .min();
+            let age = freshness::age(oldest.unwrap_or_default(), self.clock.unix_millis());
+            headers.insert(AGE, HeaderValue::from(age.as_secs()));
+        }
+        let hits = hits(batch, slots);
+        headers.insert(X_CACHE_HITS, HeaderValue::from(hits));
+        let misses = batch.identified.at.len() - hits;
+        headers.insert(X_CACHE_MISSES, HeaderValue::from(misses));
+        outcome.write(&mut headers);
+        headers
+    }
+}
+
+/// What stands around the list: what the provider wrote if it was asked for all of
+/// it, otherwise what is told of the items together.
+fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Usage) -> ListFrame {
+    let list = batch.adapter.list();
+    let asked_for_all = batch.identified.len() == batch.identified.at.len()
+        && slots.given().all(|given| given.source == Source::Call);
+    let own = slots.call.as_ref().filter(|_| asked_for_all);
+    let newest = slots
+        .given()
+        .max_by_key(|given| given.cached.entry.stored_at)
+        .map(|given| &given.cached.entry.meta);
+    let model = newest.map_or("", |meta| {
+        meta.resolved_model.as_ref().unwrap_or(&meta.model)
+    });
+    let none = Bytes::new();
+    let told = Told {
+        model,
+        usage: (usage.input > 0).then_some(usage),
+        first: answers.first().map_or(&none, |cached| &cached.entry.body),
+    };
+    own.and_then(|(_, frame)| ListFrame::split(frame, list))
+        .or_else(|| ListFrame::split(&batch.adapter.empty(&told), list))
+        .unwrap_or_else(|| ListFrame {
+            opening: Bytes::from_static(b"{\"data\":["),
+            closing: Bytes::from_static(b"]}"),
+        })
+}
+
+/// How many positions were answered by what was stored.
+fn hits(batch: &Batch, slots: &Slots) -> usize {
+    let is_stored = |item: &&usize| slots.get(**item).is_some_and(|it| it.source.is_stored());
+    batch.identified.at.iter().filter(is_stored).count()
+}
+
+/// What the cache did with the request as a whole.
+fn outcome(batch: &Batch, slots: &Slots) -> CacheStatus {
+    let items = batch.identified.at.len();
+    let hits = hits(batch, slots);
+    if hits == 0 {
+        return match &slots.call {
+            Some((head, _)) => slots.why().outcome(head.status),
+            None => CacheStatus::Collapsed,
+        };
+    }
+    if hits < items {
+        return CacheStatus::Partial { hits, items };
+    }
+    // As stale as the stalest, from as far as the furthest.
+    let mut tier = Tier::Memory;
+    let mut fresh = i64::MAX;
+    let mut stale = None;
+    for given in slots.given() {
+        match given.source {
+            Source::Entry { tier: from, ttl } => {
+                fresh = fresh.min(ttl);
+                if from == Tier::Backend {
+                    tier = from;
+                }
+            }
+            Source::Stale { why, ttl } => {
+                if stale.is_none_or(|(_, known)| ttl < known) {
+                    stale = Some((why, ttl));
+                }
+            }
+            Source::Joined | Source::Call => {}
+        }
+    }
+    match stale {
+        Some((why, ttl)) => CacheStatus::Stale { why, ttl },
+        None => CacheStatus::Hit { tier, ttl: fresh },
+    }
+}
+
+impl Writing {
+    /// Writes items, and what closes the list behind the last, until `out` is as
+    /// long as `enough`.
+    fn write(&mut self, out: &mut Vec<u8>, enough: usize) {
+        let encoding = self.batch.identified.facts.encoding;
+        while out.len() < enough {
+            let Some(cached) = self.answers.get(self.next) else {
+                if let Some(closing) = self.closing.take() {
+                    out.extend_from_slice(&closing);
+                }
+                return;
+            };
+            if self.next > 0 {
+                out.push(b',');
+            }
+            let stored = &cached.entry.body;
+            self.batch.adapter.write(stored, self.next, encoding, out);
+            self.next += 1;
+        }
+    }
+
+    /// The whole answer, beginning with `first`, written no faster than it is taken.
+    fn stream(
+        self,
+        first: Bytes,
+        account: Account,
+    ) -> stream::BoxStream<'static, Result<Bytes, super::super::ProxyError>> {
+        let rest = stream::unfold(Some((self, account)), |state| async move {
+            let (mut writing, mut account) = state?;
+            let mut out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
+            writing.write(&mut out, PIECE_BYTES);
+            if out.is_empty() {
+                account.complete();
+                return None;
+            }
+            account.sent(out.len());
+            Some((Ok(Bytes::from(out)), Some((writing, account))))
+        });
+        stream::iter([Ok(first)]).chain(rest).fuse().boxed()
+    }
+}
