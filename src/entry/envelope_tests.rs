@@ -28,6 +28,7 @@ fn entry(body: &[u8]) -> Entry {
             content_type: "application/json".to_owned(),
             origin_request_id: Some("req_1".to_owned()),
             tags: vec!["nightly".to_owned()],
+            around: Some("{\"data\":[]}".to_owned()),
             generation: 7,
         },
         body: Bytes::copy_from_slice(body),

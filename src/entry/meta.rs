@@ -48,6 +48,10 @@ pub struct Meta {
     #[n(9)]
     #[cbor(default)]
     pub generation: u64,
+    /// The document in which the answer stood as the only item of a list, with an
+    /// empty list; `None` where it said nothing that is not known anyway.
+    #[n(10)]
+    pub around: Option<String>,
 }
 
 /// The media type nearly all answers have as one byte, others as text.

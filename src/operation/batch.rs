@@ -12,6 +12,9 @@ use crate::wire::json::{self, span::ObjectSpan};
 use crate::wire::list::ListReader;
 use crate::wire::{Json, Operation, UpstreamKind, Usage};
 
+/// The longest text around an item that is kept with it, in bytes.
+const KEPT_AROUND_BYTES_MAX: usize = 4096;
+
 /// An endpoint family whose requests ask for a list of answers.
 pub trait BatchAdapter: Debug + Send + Sync {
     /// Its name.
@@ -146,10 +149,39 @@ impl dyn BatchAdapter {
         let facts = AnswerFacts {
             model: text("model"),
             id: text("id"),
-            usage: answer.get("usage").and_then(Usage::read),
+            usage: answer.get("usage").and_then(counted),
         };
         Ok((answer, facts))
     }
+
+    /// What has to be kept of what stood around the only item of a list, so that it
+    /// can be told as it was: nothing, if that is what is told anyway.
+    pub fn kept_around(&self, frame: &[u8], told: &Told<'_>) -> Option<String> {
+        let usual = self.empty(told);
+        let is_usual = match (json::parse(frame), json::parse(&usual)) {
+            (Ok(Json::Object(mut known)), Ok(Json::Object(mut usual))) => {
+                known.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+                usual.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+                known == usual
+            }
+            _ => false,
+        };
+        if is_usual || frame.len() > KEPT_AROUND_BYTES_MAX {
+            return None;
+        }
+        String::from_utf8(frame.to_vec()).ok()
+    }
+}
+
+/// The tokens of a list of inputs. Without any output, some count the total alone.
+fn counted(usage: &Json<'_>) -> Option<Usage> {
+    let total = || {
+        Some(Usage {
+            input: usage.get("total_tokens")?.as_u64()?,
+            ..Usage::default()
+        })
+    };
+    Usage::read(usage).or_else(total)
 }
 
 #[cfg(test)]
@@ -181,10 +213,35 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_not_told_anyway_is_kept() {
+        let told = Told {
+            model: "m",
+            usage: Some(Usage {
+                input: 3,
+                ..Usage::default()
+            }),
+            first: &Bytes::new(),
+        };
+        let kept = |text: &str| embedding().kept_around(text.as_bytes(), &told);
+        let usual = r#"{"model":"m", "object":"list","usage":{"prompt_tokens":3,"total_tokens":3},"data":[]}"#;
+        assert_eq!(kept(usual), None);
+        for other in [
+            usual.replace("\"m\"", "\"n\""),
+            usual.replace("\"data\"", "\"id\":\"x\",\"data\""),
+            usual.replace("\"prompt_tokens\":3,", ""),
+        ] {
+            assert_eq!(kept(&other), Some(other.clone()));
+        }
+    }
+
+    #[test]
     fn what_stands_around_a_list_is_read() {
         let text = br#"{"object":"list","data":[],"model":"m-1","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
         let (_, facts) = embedding().around(text).unwrap();
         assert_eq!(facts.model.as_deref(), Some("m-1"));
+        assert_eq!(facts.usage.map(|usage| usage.input), Some(3));
+        let total = br#"{"data":[],"usage":{"total_tokens":3}}"#;
+        let (_, facts) = embedding().around(total).unwrap();
         assert_eq!(facts.usage.map(|usage| usage.input), Some(3));
         for (text, refusal) in [
             (&b"{"[..], Refusal::NotJson),

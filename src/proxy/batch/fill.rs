@@ -24,7 +24,7 @@ use crate::backend::Cached;
 use crate::entry::{Entry, Meta};
 use crate::flight::{Alone, Failure, Form, Head, ItemAnswers, Piece, Producer};
 use crate::key::Key;
-use crate::operation::{AnswerFacts, Item};
+use crate::operation::{AnswerFacts, Item, Told};
 use crate::policy::{freshness, gate};
 use crate::upstream::{Answer, returnable};
 use crate::wire::{Json, Usage};
@@ -34,6 +34,7 @@ type Known = HashMap<Key, Arc<Cached>>;
 
 /// What came around the items, and how.
 struct Around<'a> {
+    text: &'a [u8],
     json: &'a Json<'a>,
     facts: AnswerFacts,
     took: Duration,
@@ -120,6 +121,7 @@ impl Proxy {
             self.metrics.refused(refusal.as_str());
         }
         let around = Around {
+            text: &frame,
             json: &json,
             facts,
             took: began.elapsed(),
@@ -193,11 +195,15 @@ impl Proxy {
         );
         let fresh_for = self.fresh_for(&batch.request, batch.adapter.operation());
         let keep_for = freshness::keep_for(fresh_for, &self.policy);
-        let entry = |item: Item, usage: Usage| Entry {
-            operation: batch.adapter.operation(),
-            stored_at: batch.request.began,
-            fresh_for,
-            meta: Meta {
+        let entry = |item: Item, usage: Usage| {
+            let body = batch.adapter.stored(item.content, around.json);
+            let told = Told {
+                model: around.facts.model.as_ref().unwrap_or(&facts.model),
+                usage: around.facts.usage,
+                first: &body,
+            };
+            let kept_around = || batch.adapter.kept_around(around.text, &told);
+            let meta = Meta {
                 model: facts.model.clone(),
                 // There may be millions of these: what can be told without is left out.
                 resolved_model: around
@@ -210,9 +216,16 @@ impl Proxy {
                 usage,
                 took_millis: u32::try_from(around.took.as_millis()).unwrap_or(u32::MAX),
                 content_type: "application/json".to_owned(),
+                around: (items.len() == 1).then(kept_around).flatten(),
                 ..Meta::default()
-            },
-            body: batch.adapter.stored(item.content, around.json),
+            };
+            Entry {
+                operation: batch.adapter.operation(),
+                stored_at: batch.request.began,
+                fresh_for,
+                meta,
+                body,
+            }
         };
         batch
             .identified

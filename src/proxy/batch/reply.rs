@@ -133,7 +133,14 @@ fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Usage) ->
         usage: (usage.input > 0).then_some(usage),
         first: answers.first().map_or(&none, |cached| &cached.entry.body),
     };
-    own.and_then(|(_, frame)| ListFrame::split(frame, list))
+    let own = own.map(|(_, frame)| &**frame);
+    // An item that stood alone then and stands alone now stands in the same.
+    let alone = match answers {
+        [only] => only.entry.meta.around.as_ref().map(String::as_bytes),
+        _ => None,
+    };
+    own.or(alone)
+        .and_then(|frame| ListFrame::split(frame, list))
         .or_else(|| ListFrame::split(&batch.adapter.empty(&told), list))
         .unwrap_or_else(|| ListFrame {
             opening: Bytes::from_static(b"{\"data\":["),
