@@ -198,3 +198,68 @@ async fn everybody_is_told_when_the_server_stops() {
     assert_eq!(read(leader).await, Err(Failure::Abandoned));
     producer.complete(None);
 }
+
+/// The items somebody has to call for, and those that each follower waits for.
+fn places(seats: &ItemSeats) -> (Vec<usize>, Vec<Vec<usize>>) {
+    let led = seats.lead.as_ref().map(|(_, _, items)| items.clone());
+    let followed = seats.follow.iter().map(|(_, items)| items.clone());
+    (led.unwrap_or_default(), followed.collect())
+}
+
+#[tokio::test]
+async fn batches_that_overlap_wait_for_each_other_and_call_for_the_rest() {
+    let flights = flights();
+    let keys: Vec<Key> = (0..6).map(Key::for_tests).collect();
+    let first = flights.join_items(&keys[0..2]);
+    let second = flights.join_items(&keys[2..4]);
+    let third = flights.join_items(&[keys[1], keys[4], keys[2], keys[0], keys[5]]);
+    assert_eq!(places(&first), (vec![0, 1], vec![]));
+    assert_eq!(places(&second), (vec![0, 1], vec![]));
+    assert_eq!(places(&third), (vec![1, 4], vec![vec![0, 3], vec![2]]));
+    assert_eq!(flights.len(), 6);
+    let Some((producer, _, _)) = first.lead else {
+        panic!("nobody leads");
+    };
+    producer.complete_items(ItemAnswers {
+        by_key: HashMap::new(),
+        frame: Bytes::from_static(b"{}"),
+    });
+    let (mut cursor, _) = third.follow.into_iter().next().unwrap();
+    assert!(matches!(cursor.end().await, End::Items(answers) if answers.frame == "{}"));
+    assert_eq!(flights.len(), 4, "what is answered is not running");
+}
+
+#[tokio::test]
+async fn a_batch_given_up_fails_for_each_of_its_items() {
+    let flights = flights();
+    let keys = [Key::for_tests(1), Key::for_tests(2)];
+    let first = flights.join_items(&keys);
+    let second = flights.join_items(&keys[1..]);
+    drop(first);
+    for (mut cursor, _) in second.follow {
+        assert!(matches!(
+            cursor.end().await,
+            End::Failed(Failure::Abandoned)
+        ));
+    }
+    assert!(flights.is_empty());
+    assert!(keys.iter().all(|key| flights.failures(key) == 1));
+}
+
+#[tokio::test]
+async fn items_that_cannot_be_shared_are_called_for_without_company() {
+    let flights = flights();
+    let keys = [Key::for_tests(1), Key::for_tests(2)];
+    let alone = flights.lead_items_alone(&keys[..1]);
+    assert_eq!(places(&alone), (vec![0], vec![]));
+    assert!(flights.is_empty());
+    let Some((producer, _, _)) = alone.lead else {
+        panic!("nobody leads");
+    };
+    producer.unshareable();
+    producer.complete(None);
+    let first = flights.join_items(&keys);
+    assert_eq!(places(&first), (vec![0, 1], vec![]));
+    let second = flights.join_items(&keys);
+    assert_eq!(places(&second), (vec![0], vec![vec![1]]));
+}

@@ -100,9 +100,9 @@ pub enum CacheStatus {
     /// Some items came from entries, the others from the upstream.
     Partial {
         /// How many items came from entries.
-        hits: usize,
+        hits: u64,
         /// How many items were asked for.
-        items: usize,
+        items: u64,
     },
 }
 

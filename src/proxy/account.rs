@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Asked, Proxy};
 use crate::policy::CacheStatus;
-use crate::usage::{Event, Served};
+use crate::usage::{Event, Items, Served};
 use crate::wire::{Operation, Usage};
 
 /// The outcome of a request that came to no answer: nothing was stored for it.
@@ -27,6 +27,7 @@ pub(super) struct Account {
     outcome: Option<CacheStatus>,
     status: Option<u16>,
     usage: Option<Usage>,
+    items: Option<Items>,
     bytes: u64,
     first_byte: Option<Instant>,
     served: Served,
@@ -46,6 +47,7 @@ impl Account {
             outcome: None,
             status: None,
             usage: None,
+            items: None,
             bytes: 0,
             first_byte: None,
             served: Served::ClientLeft,
@@ -71,6 +73,11 @@ impl Account {
     /// Notes the tokens of the answer.
     pub(super) fn usage(&mut self, usage: Option<Usage>) {
         self.usage = usage;
+    }
+
+    /// Notes how the items of a list were answered.
+    pub(super) fn items(&mut self, items: Items) {
+        self.items = Some(items);
     }
 
     /// Notes how long the answer is. The server stops asking for more of a body
@@ -110,6 +117,7 @@ impl Drop for Account {
             status: self.status,
             served: self.served,
             usage: self.usage.take(),
+            items: self.items,
             bytes: self.bytes,
             first_byte: self.first_byte.map(|first| first.duration_since(self.at)),
             total: self.at.elapsed(),

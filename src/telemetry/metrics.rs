@@ -17,6 +17,7 @@ const FIRST_BYTE: &str = "reprise_first_byte_seconds";
 const FAILED: &str = "reprise_requests_failed_total";
 const ENTRIES: &str = "reprise_entries";
 const ENTRY_BYTES: &str = "reprise_entry_bytes";
+const ITEMS: &str = "reprise_items_total";
 const REFUSED: &str = "reprise_store_refused_total";
 
 /// Hits take microseconds, answers of a reasoning model minutes.
@@ -46,6 +47,10 @@ impl Exporter {
             .install_recorder()?;
         describe_counter!(REQUESTS, "Requests answered, by operation and outcome.");
         describe_counter!(FAILED, "Requests that got no whole answer, by reason.");
+        describe_counter!(
+            ITEMS,
+            "Items of lists answered, by operation and where the answer came from."
+        );
         describe_gauge!(ENTRIES, "Answers the backend holds.");
         describe_gauge!(ENTRY_BYTES, Unit::Bytes, "Bytes the backend holds.");
         describe_counter!(REFUSED, "Answers not stored, by the gate that refused.");
@@ -127,6 +132,16 @@ impl RequestMetrics {
             handles.duration.record(event.total);
             if let Some(first_byte) = event.first_byte {
                 handles.first_byte.record(first_byte);
+            }
+        }
+        if let Some(items) = event.items {
+            for (source, count) in [
+                ("stored", items.stored),
+                ("joined", items.joined),
+                ("called", items.called),
+            ] {
+                counter!(ITEMS, "operation" => event.operation.as_str(), "source" => source)
+                    .increment(count);
             }
         }
         if let Served::Failed(reason) = event.served {

@@ -42,11 +42,19 @@ pub fn log_request(event: &Event) {
         detail = event.detail,
         status = event.status,
         served = event.served.as_str(),
+        items_stored = event.items.map(|items| items.stored),
+        items_joined = event.items.map(|items| items.joined),
+        items_called = event.items.map(|items| items.called),
         input_tokens = usage.map(|usage| usage.input),
         output_tokens = usage.map(|usage| usage.output),
         bytes = event.bytes,
-        first_byte_ms = event.first_byte.map(|time| time.as_secs_f64() * 1000.0),
-        total_ms = event.total.as_secs_f64() * 1000.0,
+        first_byte_ms = event.first_byte.map(millis),
+        total_ms = millis(event.total),
         "request"
     );
+}
+
+/// Milliseconds, to the microsecond: more digits would tell nothing.
+fn millis(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }

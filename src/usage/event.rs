@@ -23,12 +23,25 @@ pub struct Event {
     pub served: Served,
     /// The tokens of the answer, where it told them.
     pub usage: Option<Usage>,
+    /// How the items of a list were answered, where a list was asked for.
+    pub items: Option<Items>,
     /// The bytes of body that were handed to the client's connection.
     pub bytes: u64,
     /// From the request's head to the first byte of the answer.
     pub first_byte: Option<Duration>,
     /// From the request's head to the end of the answer.
     pub total: Duration,
+}
+
+/// How the items of a list were answered, counted by position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Items {
+    /// From the store.
+    pub stored: u64,
+    /// By a call that another request made.
+    pub joined: u64,
+    /// By a call of the request's own.
+    pub called: u64,
 }
 
 /// How an answer ended, seen from the client.

@@ -2,4 +2,4 @@
 
 mod event;
 
-pub use event::{Event, Served};
+pub use event::{Event, Items, Served};

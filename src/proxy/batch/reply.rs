@@ -15,6 +15,7 @@ use crate::backend::Cached;
 use crate::operation::{ListFrame, Told};
 use crate::policy::cache_status::Tier;
 use crate::policy::{CacheStatus, freshness};
+use crate::usage::Items;
 use crate::wire::Usage;
 
 /// How many items of the answer were stored, and how many were not.
@@ -55,11 +56,13 @@ impl Proxy {
         let usage = answers.iter().fold(Usage::default(), |sum, cached| {
             sum.plus(cached.entry.meta.usage)
         });
-        let outcome = outcome(batch, slots);
+        let items = counted(batch, slots);
+        let outcome = outcome(slots, items);
         account.outcome(outcome);
         account.status(StatusCode::OK.as_u16());
         account.usage(Some(usage));
-        let mut headers = self.headers_around(batch, slots, outcome);
+        account.items(items);
+        let mut headers = self.headers_around(slots, items, outcome);
         if usage.estimated {
             headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
         }
@@ -87,7 +90,7 @@ impl Proxy {
         }
     }
 
-    fn headers_around(&self, batch: &Batch, slots: &Slots, outcome: CacheStatus) -> HeaderMap {
+    fn headers_around(&self, slots: &Slots, items: Items, outcome: CacheStatus) -> HeaderMap {
         // What the provider said of the call that was made, its limits above all.
         let mut headers = match &slots.call {
             Some((head, _)) => head.headers.clone(),
@@ -104,9 +107,8 @@ impl Proxy {
             let age = freshness::age(oldest.unwrap_or_default(), self.clock.unix_millis());
             headers.insert(AGE, HeaderValue::from(age.as_secs()));
         }
-        let hits = hits(batch, slots);
-        headers.insert(X_CACHE_HITS, HeaderValue::from(hits));
-        let misses = batch.identified.at.len() - hits;
+        headers.insert(X_CACHE_HITS, HeaderValue::from(items.stored));
+        let misses = items.joined + items.called;
         headers.insert(X_CACHE_MISSES, HeaderValue::from(misses));
         outcome.write(&mut headers);
         headers
@@ -117,9 +119,7 @@ impl Proxy {
 /// it, otherwise what is told of the items together.
 fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Usage) -> ListFrame {
     let list = batch.adapter.list();
-    let asked_for_all = batch.identified.len() == batch.identified.at.len()
-        && slots.given().all(|given| given.source == Source::Call);
-    let own = slots.call.as_ref().filter(|_| asked_for_all);
+    let own = slots.call.as_ref().and_then(|(_, frame)| frame.as_ref());
     let newest = slots
         .given()
         .max_by_key(|given| given.cached.entry.stored_at)
@@ -133,7 +133,7 @@ fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Usage) ->
         usage: (usage.input > 0).then_some(usage),
         first: answers.first().map_or(&none, |cached| &cached.entry.body),
     };
-    let own = own.map(|(_, frame)| &**frame);
+    let own = own.map(|frame| &**frame);
     // An item that stood alone then and stands alone now stands in the same.
     let alone = match answers {
         [only] => only.entry.meta.around.as_ref().map(String::as_bytes),
@@ -148,16 +148,24 @@ fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Usage) ->
         })
 }
 
-/// How many positions were answered by what was stored.
-fn hits(batch: &Batch, slots: &Slots) -> usize {
-    let is_stored = |item: &&usize| slots.get(**item).is_some_and(|it| it.source.is_stored());
-    batch.identified.at.iter().filter(is_stored).count()
+/// How the positions were answered.
+fn counted(batch: &Batch, slots: &Slots) -> Items {
+    let mut items = Items::default();
+    for item in &batch.identified.at {
+        match slots.get(*item).map(|given| given.source) {
+            Some(Source::Entry { .. } | Source::Stale { .. }) => items.stored += 1,
+            Some(Source::Joined) => items.joined += 1,
+            Some(Source::Call) => items.called += 1,
+            None => {}
+        }
+    }
+    items
 }
 
 /// What the cache did with the request as a whole.
-fn outcome(batch: &Batch, slots: &Slots) -> CacheStatus {
-    let items = batch.identified.at.len();
-    let hits = hits(batch, slots);
+fn outcome(slots: &Slots, items: Items) -> CacheStatus {
+    let hits = items.stored;
+    let items = hits + items.joined + items.called;
     if hits == 0 {
         return match &slots.call {
             Some((head, _)) => slots.why().outcome(head.status),

@@ -133,7 +133,8 @@ impl Proxy {
         let (own, others) = try_join(own, others).await?;
         if let Some((head, answers, items)) = own {
             take(batch, slots, &items, &answers, Source::Call);
-            slots.call = Some((head, answers.frame.clone()));
+            let is_all = batch.identified.are_all(&items);
+            slots.call = Some((head, is_all.then(|| answers.frame.clone())));
         }
         Ok(others)
     }

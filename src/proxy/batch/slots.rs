@@ -14,8 +14,9 @@ use crate::policy::cache_status::{Staleness, Tier};
 #[derive(Debug)]
 pub(super) struct Slots {
     items: Vec<Slot>,
-    /// What the provider said around the items of this request's own call.
-    pub(super) call: Option<(Arc<Head>, Bytes)>,
+    /// The head of this request's own call; and if that call was for all items, what
+    /// the provider said around them.
+    pub(super) call: Option<(Arc<Head>, Option<Bytes>)>,
 }
 
 /// An item.
