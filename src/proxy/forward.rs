@@ -29,6 +29,7 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
+            directives: _,
             mut account,
         } = admitted;
         let outcome = CacheStatus::Bypass { reason };

@@ -4,10 +4,18 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::batch::IdentifiedItems;
 use super::{Admitted, Asked, Proxy};
 use crate::key::{Address, Bypass, Fingerprinter, Key};
-use crate::operation::{Adapter, QuestionFacts};
+use crate::operation::{Adapter, BatchAdapter, Family, QuestionFacts, family};
+use crate::policy::Lookup;
 use crate::wire::{Json, Operation, json};
+
+/// The reason given for what has no adapter.
+pub(super) const PASSTHROUGH: &str = "passthrough";
+
+/// The reason given for a request that is to leave no trace.
+const NO_STORE: &str = "no-store";
 
 /// A question with its name.
 #[derive(Clone, Debug)]
@@ -18,16 +26,58 @@ pub(super) struct Identified {
     pub(super) facts: QuestionFacts,
 }
 
+/// A request that has been identified.
+pub(super) enum Named {
+    One(&'static dyn Adapter, Arc<Identified>),
+    Many(&'static dyn BatchAdapter, IdentifiedItems),
+}
+
+impl Named {
+    /// The model asked for.
+    pub(super) fn model(&self) -> &str {
+        match self {
+            Self::One(_, identified) => &identified.facts.model,
+            Self::Many(_, identified) => &identified.facts.model,
+        }
+    }
+}
+
 /// A remembered identification, by a digest of the bytes that were identified.
 pub(super) type Memo = quick_cache::sync::Cache<[u8; 32], Arc<Identified>>;
 
 impl Proxy {
+    /// Reads the request and names what it asks.
+    ///
+    /// # Errors
+    /// If it must not be answered from the store, with the reason.
+    pub(super) fn identify(
+        &self,
+        operation: Operation,
+        admitted: &Admitted,
+        body: &[u8],
+        fingerprinter: &Fingerprinter,
+    ) -> Result<Named, &'static str> {
+        let family = family(operation).ok_or(PASSTHROUGH)?;
+        if admitted.directives.lookup == Lookup::Bypass {
+            return Err(NO_STORE);
+        }
+        let named = match family {
+            Family::One(adapter) => self
+                .identify_one(adapter, admitted, body, fingerprinter)
+                .map(|identified| Named::One(adapter, identified)),
+            Family::Many(adapter) => self
+                .identify_items(adapter, admitted, body, fingerprinter)
+                .map(|identified| Named::Many(adapter, identified)),
+        };
+        named.map_err(Bypass::as_str)
+    }
+
     /// Reads the request and names it. A body seen a moment ago, by the same
     /// caller with the same headers, is recognized by its digest and not parsed.
     ///
     /// # Errors
     /// If the request must not be answered from the store, with the reason.
-    pub(super) fn identify(
+    fn identify_one(
         &self,
         adapter: &'static dyn Adapter,
         admitted: &Admitted,

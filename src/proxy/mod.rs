@@ -30,8 +30,8 @@ use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
 use crate::key::CacheSecret;
-use crate::operation::{Adapter, BatchAdapter, Family, family};
-use crate::policy::{CacheStatus, Directives, Lookup, PolicyOptions};
+use crate::operation::Adapter;
+use crate::policy::{CacheStatus, Directives, PolicyOptions};
 use crate::telemetry::RequestMetrics;
 use crate::upstream::{CallBody, ClientStream, Upstream};
 use crate::wire::Operation;
@@ -40,8 +40,8 @@ pub use error::ProxyError;
 pub use reply::{Reply, ReplyBody};
 
 use account::Account;
-use batch::{Batch, IdentifiedItems};
-use identify::{Identified, Memo};
+use batch::Batch;
+use identify::{Identified, Memo, Named};
 use keys::{Keys, LastKeys};
 use lookup::Found;
 
@@ -88,6 +88,7 @@ pub struct Asked {
 struct Admitted {
     asked: Asked,
     principal: Principal,
+    directives: Directives,
     account: Account,
 }
 
@@ -107,21 +108,6 @@ struct Question {
     request: Request,
     adapter: &'static dyn Adapter,
     identified: Arc<Identified>,
-}
-
-/// A request that has been identified.
-enum Named {
-    One(&'static dyn Adapter, Arc<Identified>),
-    Many(&'static dyn BatchAdapter, IdentifiedItems),
-}
-
-impl Named {
-    fn model(&self) -> &str {
-        match self {
-            Self::One(_, identified) => &identified.facts.model,
-            Self::Many(_, identified) => &identified.facts.model,
-        }
-    }
 }
 
 impl Proxy {
@@ -161,33 +147,14 @@ impl Proxy {
     ) -> Result<Reply, ProxyError> {
         let keys = self.keys();
         let admitted = self.admit(operation, asked, &keys);
-        let directives = Directives::of(&admitted.asked.headers, operation, &self.policy);
-        let Some(family) = family(operation) else {
-            let body = CallBody::of(body);
-            return self.forward("passthrough", admitted, body).await;
-        };
-        if directives.lookup == Lookup::Bypass {
-            let body = CallBody::of(body);
-            return self.forward("no-store", admitted, body).await;
-        }
-        let named = match family {
-            Family::One(adapter) => self
-                .identify(adapter, &admitted, &body, &keys.fingerprinter)
-                .map(|identified| Named::One(adapter, identified)),
-            Family::Many(adapter) => self
-                .identify_items(adapter, &admitted, &body, &keys.fingerprinter)
-                .map(|identified| Named::Many(adapter, identified)),
-        };
-        let named = match named {
+        let named = match self.identify(operation, &admitted, &body, &keys.fingerprinter) {
             Ok(named) => named,
-            Err(bypass) => {
-                let body = CallBody::of(body);
-                return self.forward(bypass.as_str(), admitted, body).await;
-            }
+            Err(reason) => return self.forward(reason, admitted, CallBody::of(body)).await,
         };
         let Admitted {
             asked,
             principal,
+            directives,
             mut account,
         } = admitted;
         account.model(named.model());
@@ -245,7 +212,7 @@ impl Proxy {
     ) -> Result<Reply, ProxyError> {
         let admitted = self.admit(Operation::Passthrough, asked, &self.keys());
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
-        self.forward("passthrough", admitted, body).await
+        self.forward(identify::PASSTHROUGH, admitted, body).await
     }
 
     /// Gives up every fill that is still running, so that those who read it are
@@ -265,14 +232,17 @@ impl Proxy {
         }
     }
 
-    /// Step one: who asks. From here on the request has an account.
+    /// Step one: who asks, and what of the cache. From here on the request has an
+    /// account.
     fn admit(self: &Arc<Self>, operation: Operation, mut asked: Asked, keys: &Keys) -> Admitted {
         let account = Account::open(self, operation, &asked);
+        let directives = Directives::of(&asked.headers, operation, &self.policy);
         let own = self.upstream.own_credential();
         let principal = access::admit(&mut asked.headers, &keys.secret, own);
         Admitted {
             asked,
             principal,
+            directives,
             account,
         }
     }

@@ -197,6 +197,7 @@ impl Proxy {
         let admitted = Admitted {
             asked: batch.request.asked.clone(),
             principal: batch.request.principal.clone(),
+            directives: batch.request.directives,
             account,
         };
         let body = CallBody::of(batch.request.body.clone());
