@@ -12,12 +12,12 @@ use super::canonical::Form;
 use super::field::{as_written, given, is_control_field, names_one_model};
 use super::{Batch, Bypass, Canonical};
 
-/// The most items of a request, and the most tokens of an item and of a request
-/// that is made of tokens (`OpenAI`, "Create embeddings"). Texts are counted by the
-/// upstream alone.
+/// The most items of a request, and the most tokens of an item (`OpenAI`, "Create
+/// embeddings"). The tokens of texts are counted by the upstream alone.
 const ITEMS_MAX: usize = 2048;
 const ITEM_TOKENS_MAX: usize = 8192;
-const TOKENS_MAX: usize = 300_000;
+/// The most tokens of a request, which is also what the answer to one may count.
+pub const TOKENS_MAX: usize = 300_000;
 
 /// The fields that are out of the question: `user` names the caller, and every
 /// form of a vector is made of the same entry.

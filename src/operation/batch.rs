@@ -23,6 +23,10 @@ pub trait BatchAdapter: Debug + Send + Sync {
     /// The member of its answers that is the list.
     fn list(&self) -> &'static str;
 
+    /// The most tokens that the items of a request may have together, where that is
+    /// documented: the upstream refuses more.
+    fn tokens_max(&self, kind: UpstreamKind) -> Option<u64>;
+
     /// Reads a request.
     ///
     /// # Errors

@@ -21,6 +21,12 @@ impl BatchAdapter for Embedding {
         "data"
     }
 
+    fn tokens_max(&self, kind: UpstreamKind) -> Option<u64> {
+        kind.folds_documented_defaults()
+            .then(|| u64::try_from(key::embedding::TOKENS_MAX).ok())
+            .flatten()
+    }
+
     fn read(&self, request: &Json<'_>, kind: UpstreamKind) -> Result<BatchQuestion, Bypass> {
         key::refuse_control_fields(request)?;
         let batch = key::embedding::identify(request, kind)?;

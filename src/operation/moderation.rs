@@ -24,6 +24,10 @@ impl BatchAdapter for Moderation {
         LIST
     }
 
+    fn tokens_max(&self, _kind: UpstreamKind) -> Option<u64> {
+        None
+    }
+
     fn read(&self, request: &Json<'_>, kind: UpstreamKind) -> Result<BatchQuestion, Bypass> {
         key::refuse_control_fields(request)?;
         let batch = key::moderation::identify(request, kind)?;

@@ -139,6 +139,10 @@ impl Proxy {
             account.failed(ProxyError::CacheOnlyMiss.code());
             return Err(ProxyError::CacheOnlyMiss);
         }
+        if self.is_over_limit(&batch, &slots) {
+            let reason = Bypass::OverLimit.as_str();
+            return self.forward_whole(&batch, reason, account).await;
+        }
         self.refresh_items_behind(&batch, &slots.outdated());
         match self.fill_items(&batch, &mut slots).await {
             Ok(()) => Ok(self.reply_items(&batch, &slots, account)),
@@ -158,7 +162,7 @@ impl Proxy {
         let status = match &unfilled {
             Unfilled::Refused(head, _) => Some(head.status),
             Unfilled::Failed(Failure::Unreadable) => {
-                return self.forward_whole(batch, account).await;
+                return self.forward_whole(batch, UNREADABLE, account).await;
             }
             Unfilled::Failed(_) => None,
         };
@@ -188,10 +192,28 @@ impl Proxy {
         }
     }
 
-    /// Forwards the request as it came: it cannot be put together of parts.
+    /// Whether what is stored is already more than the upstream would have answered
+    /// at once: the request would have been refused, and is the upstream's to refuse.
+    fn is_over_limit(&self, batch: &Batch, slots: &Slots) -> bool {
+        let known = || {
+            let given = batch
+                .identified
+                .at
+                .iter()
+                .filter_map(|item| slots.get(*item));
+            given.fold(0_u64, |sum, given| {
+                sum.saturating_add(given.cached.entry.meta.usage.input)
+            })
+        };
+        let max = batch.adapter.tokens_max(self.upstream.kind());
+        !batch.request.directives.only_if_cached && max.is_some_and(|max| known() > max)
+    }
+
+    /// Forwards the request as it came, for this reason.
     async fn forward_whole(
         self: &Arc<Self>,
         batch: &Batch,
+        reason: &'static str,
         account: Account,
     ) -> Result<Reply, ProxyError> {
         let admitted = Admitted {
@@ -201,6 +223,6 @@ impl Proxy {
             account,
         };
         let body = CallBody::of(batch.request.body.clone());
-        self.forward(UNREADABLE, admitted, body).await
+        self.forward(reason, admitted, body).await
     }
 }
