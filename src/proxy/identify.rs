@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::batch::IdentifiedItems;
+use super::keys::Keys;
 use super::{Admitted, Asked, Proxy};
 use crate::key::{Address, Bypass, Fingerprinter, Key};
 use crate::operation::{Adapter, BatchAdapter, Family, QuestionFacts, family};
@@ -102,6 +103,28 @@ impl Proxy {
         });
         self.memo.insert(digest, Arc::clone(&identified));
         Ok(identified)
+    }
+
+    /// The key of what is at an address, where all of the question is in that.
+    pub(super) fn key_of_address(
+        &self,
+        operation: Operation,
+        path: &str,
+        admitted: &Admitted,
+        keys: &Keys,
+    ) -> Option<Key> {
+        let Family::One(adapter) = family(operation)? else {
+            return None;
+        };
+        let kind = self.upstream.kind();
+        let question = adapter.read(&Json::Null, kind, &self.policy).ok()?;
+        let address = Address {
+            path,
+            query: None,
+            ..self.address(operation, &admitted.asked)
+        };
+        let scope = &admitted.principal.scope;
+        Some(keys.fingerprinter.key(scope, &address, &question.canonical))
     }
 
     /// Where a request is going.

@@ -29,7 +29,7 @@ use crate::access::{self, AccessOptions, Principal, Standings};
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
-use crate::key::CacheSecret;
+use crate::key::{CacheSecret, Key};
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions};
 use crate::telemetry::RequestMetrics;
@@ -213,6 +213,34 @@ impl Proxy {
         let admitted = self.admit(Operation::Passthrough, asked, &self.keys());
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
         self.forward(identify::PASSTHROUGH, admitted, body).await
+    }
+
+    /// Forwards a request that changes what the answers of `operation` at `paths` say,
+    /// and forgets those if the provider has done it (RFC 9111 §4.4).
+    ///
+    /// # Errors
+    /// If the provider gives no answer.
+    pub async fn change(
+        self: &Arc<Self>,
+        asked: Asked,
+        body: Option<ClientStream>,
+        operation: Operation,
+        paths: &[&str],
+    ) -> Result<Reply, ProxyError> {
+        let keys = self.keys();
+        let admitted = self.admit(Operation::Passthrough, asked, &keys);
+        let outdated: Vec<Key> = paths
+            .iter()
+            .filter_map(|path| self.key_of_address(operation, path, &admitted, &keys))
+            .collect();
+        let body = body.map_or(CallBody::Empty, CallBody::Stream);
+        let reply = self.forward(identify::PASSTHROUGH, admitted, body).await?;
+        if reply.status.is_success() {
+            for key in &outdated {
+                self.store.remove(key);
+            }
+        }
+        Ok(reply)
     }
 
     /// Gives up every fill that is still running, so that those who read it are

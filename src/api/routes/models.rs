@@ -13,14 +13,17 @@ use super::passthrough;
 use crate::api::ApiState;
 use crate::api::conditional::answer_if_changed;
 use crate::api::error::ApiError;
-use crate::api::inbound::asked;
+use crate::api::inbound::{asked, passing_body, respond};
 use crate::api::openapi::{ErrorEnvelope, Model, ModelList};
 use crate::wire::Operation;
+
+/// Where the list is, below the API's root.
+const LIST: &str = "/models";
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(list_models))
-        .routes(routes!(retrieve_model))
+        .routes(routes!(retrieve_model, delete_model))
 }
 
 /// The same under the spellings clients use. Some providers have names with slashes.
@@ -30,7 +33,7 @@ pub(super) fn aliases() -> Router<ApiState> {
         .route("/models", get(list_models))
         .route("/models/", get(list_models))
         .route("/v1/models/{model}/{*rest}", get(retrieve_model))
-        .route("/models/{model}", get(retrieve_model))
+        .route("/models/{model}", get(retrieve_model).delete(delete_model))
         .route("/models/{model}/{*rest}", get(retrieve_model))
 }
 
@@ -97,6 +100,36 @@ async fn retrieve_model(
     request: Request,
 ) -> Result<Response, ApiError> {
     answer(state, request).await
+}
+
+/// Deletes a model of the caller's own. What is known of it is forgotten.
+#[utoipa::path(
+    delete,
+    path = "/v1/models/{model}",
+    operation_id = "deleteModel",
+    tag = "Answers",
+    params(("model" = String, Path, description = "The model's name.")),
+    responses(
+        (status = 200, description = "The model is deleted.", body = serde_json::Value),
+        (status = 502, description = "The upstream cannot be reached, or its answer broke off.", body = ErrorEnvelope),
+        (status = 504, description = "The upstream did not answer in time.", body = ErrorEnvelope),
+        (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
+    ),
+    security(("upstream_key" = [])),
+)]
+async fn delete_model(
+    State(state): State<ApiState>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (asked, body) = asked(request);
+    let path = asked.path_and_query.split('?').next().unwrap_or_default();
+    let path = path.trim_end_matches('/').to_owned();
+    let body = passing_body(body, &state.options);
+    let reply = state
+        .proxy
+        .change(asked, body, Operation::Models, &[&path, LIST])
+        .await?;
+    Ok(respond(reply))
 }
 
 async fn answer(state: ApiState, request: Request) -> Result<Response, ApiError> {
