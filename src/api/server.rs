@@ -30,8 +30,9 @@ use super::options::ServerOptions;
 /// what it takes to get there.
 const HEAD_BUFFER_BYTES: usize = 512 * 1024;
 
-/// How many header fields are parsed at all, likewise.
-const HEAD_FIELDS_MAX: usize = 512;
+/// How many header fields are parsed at all, likewise. Room for each is made for
+/// every request, so there is not much more of it than is ever used.
+const HEAD_FIELDS_MAX: usize = 160;
 
 /// How long to wait after a failed accept. It fails when the process is out of
 /// file descriptors, and trying again at once would burn a core.
