@@ -22,6 +22,8 @@ use super::wait::eventually;
 pub(crate) const ALICE: &str = "sk-test-alice";
 
 const CHAT: &str = "/v1/chat/completions";
+const EMBEDDINGS: &str = "/v1/embeddings";
+const MODERATIONS: &str = "/v1/moderations";
 
 /// Where entries are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +134,17 @@ impl App {
 
     /// Its resident memory, in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory it ever had, in bytes.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         let kibibytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kibibytes * 1024
     }
@@ -266,6 +274,16 @@ impl House {
         self.client().open(&chat(&streaming(question))).await
     }
 
+    /// Asks for embeddings.
+    pub(crate) async fn embed(&self, question: &Value) -> Response {
+        self.send(&embed(question)).await
+    }
+
+    /// Asks for moderations.
+    pub(crate) async fn moderate(&self, question: &Value) -> Response {
+        self.send(&moderate(question)).await
+    }
+
     /// Sends any request.
     pub(crate) async fn send(&self, request: &Request) -> Response {
         self.client().send(request).await
@@ -295,6 +313,16 @@ impl House {
 /// A chat request by Alice.
 pub(crate) fn chat(question: &Value) -> Request {
     Request::post(CHAT, question.to_string()).bearer(ALICE)
+}
+
+/// A request for embeddings by Alice.
+pub(crate) fn embed(question: &Value) -> Request {
+    Request::post(EMBEDDINGS, question.to_string()).bearer(ALICE)
+}
+
+/// A request for moderations by Alice.
+pub(crate) fn moderate(question: &Value) -> Request {
+    Request::post(MODERATIONS, question.to_string()).bearer(ALICE)
 }
 
 /// The same question, to be answered as a stream.

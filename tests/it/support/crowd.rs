@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::app::{House, chat};
 use super::chat::question;
-use super::http::{Live, Response};
+use super::http::{Live, Request, Response};
 use super::wait::eventually;
 
 /// Clients waiting for their answers.
@@ -22,11 +22,17 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Sends the same question so often at once.
     pub(crate) fn of(house: &House, question: &Value, size: usize) -> Self {
-        let (client, request) = (house.client(), chat(question));
+        Self::sending(house, vec![chat(question); size])
+    }
+
+    /// Sends each request at once.
+    pub(crate) fn sending(house: &House, requests: Vec<Request>) -> Self {
+        let client = house.client();
+        let size = requests.len();
         let sent = Arc::new(AtomicUsize::new(0));
         let mut running = JoinSet::new();
-        for _ in 0..size {
-            let (request, sent) = (request.clone(), Arc::clone(&sent));
+        for request in requests {
+            let sent = Arc::clone(&sent);
             running.spawn(async move {
                 let stream = client.begin(&request).await.unwrap();
                 sent.fetch_add(1, Ordering::SeqCst);

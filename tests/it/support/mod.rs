@@ -6,23 +6,31 @@ mod chat;
 mod crowd;
 mod cut;
 mod damage;
+mod embeddings;
 mod http;
+mod moderations;
 mod redis;
 mod scratch;
 mod upstream;
+mod vectors;
 mod wait;
 
-pub(crate) use app::{ALICE, House, Setup, Store, chat, streaming};
+pub(crate) use app::{ALICE, House, Setup, Store, chat, embed, moderate, streaming};
 pub(crate) use chat::{
     answer, chunk, chunks, deltas, event, fold, fold_text, question, streamed, with_usage,
 };
 pub(crate) use crowd::{Crowd, settled};
 pub(crate) use cut::Wire;
 pub(crate) use damage::{Stored, stored, stored_now};
+pub(crate) use embeddings::{
+    EmbeddingStyle, Encoding, assert_embeds, batch, billed, counted, encoded, single, told,
+};
 pub(crate) use http::{Client, Ending, Live, Request, Response};
+pub(crate) use moderations::verdicts;
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use scratch::Scratch;
 pub(crate) use upstream::{Gate, Reply, Upstream};
+pub(crate) use vectors::{Floats, hash, packed};
 pub(crate) use wait::{eventually, in_time};
 
 /// One test for each store, from one body.

@@ -5,10 +5,12 @@
 //! library would prevent. It counts what it is asked: that number is the point
 //! of most tests.
 
+mod control;
 mod reply;
 mod serve;
+mod usual;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +19,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::embeddings::EmbeddingStyle;
 use super::wait::eventually;
 
 pub(crate) use reply::{Gate, Reply};
@@ -43,7 +46,7 @@ struct State {
     script: Mutex<Script>,
     /// Whole requests but for credential probes.
     calls: AtomicUsize,
-    /// Requests for the list of models.
+    /// Requests for the list of models, or for one.
     probes: AtomicUsize,
     /// Bytes of request bodies, also of bodies still under way.
     body_bytes: AtomicUsize,
@@ -55,8 +58,13 @@ struct State {
 struct Script {
     next: VecDeque<Reply>,
     otherwise: Option<Reply>,
+    /// What questions for the list of models or for one are answered with.
+    models: Option<Reply>,
+    style: EmbeddingStyle,
     refused: HashSet<String>,
     requests: Vec<Recorded>,
+    /// How often each item of a batch was sent.
+    sent: BTreeMap<String, usize>,
 }
 
 impl Recorded {
@@ -113,6 +121,16 @@ impl Upstream {
         script.next.clear();
     }
 
+    /// Answers every question for models with this; `None` lets it answer well.
+    pub(crate) fn models(&self, reply: Option<Reply>) {
+        self.script().models = reply;
+    }
+
+    /// Becomes a provider of embeddings of another kind.
+    pub(crate) fn embeds(&self, style: EmbeddingStyle) {
+        self.script().style = style;
+    }
+
     /// Refuses this credential from now on.
     pub(crate) fn refuse(&self, credential: &str) {
         self.script().refused.insert(credential.to_owned());
@@ -123,9 +141,21 @@ impl Upstream {
         self.state.calls.load(Ordering::SeqCst)
     }
 
-    /// How often it was asked for the list of models.
+    /// How often it was asked for the list of models, or for one.
     pub(crate) fn probes(&self) -> usize {
         self.state.probes.load(Ordering::SeqCst)
+    }
+
+    /// How often an item was sent, in whatever batch.
+    pub(crate) fn sent(&self, item: impl Into<Value>) -> usize {
+        let item: Value = item.into();
+        let sent = &self.script().sent;
+        sent.get(&item.to_string()).copied().unwrap_or_default()
+    }
+
+    /// How often each item was sent that was sent at all.
+    pub(crate) fn all_sent(&self) -> BTreeMap<String, usize> {
+        self.script().sent.clone()
     }
 
     /// How many bytes of request bodies have come.
@@ -141,6 +171,12 @@ impl Upstream {
     /// What it was asked, in order, without the probes.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.script().requests.clone()
+    }
+
+    /// The items of each request, in order.
+    pub(crate) fn batches(&self) -> Vec<Vec<Value>> {
+        let requests = self.requests();
+        requests.iter().map(usual::items_of).collect()
     }
 
     /// What it was asked last.

@@ -18,6 +18,8 @@ pub(crate) struct Reply {
     pub(super) headers: Vec<(String, String)>,
     pub(super) steps: Vec<Step>,
     pub(super) framing: Framing,
+    /// Whether status and body are yet to be computed from the request.
+    is_usual: bool,
 }
 
 /// What is done next.
@@ -70,6 +72,7 @@ impl Reply {
             headers: vec![("content-type".to_owned(), content_type.to_owned())],
             steps: vec![Step::Send(body.into())],
             framing: Framing::Length,
+            is_usual: false,
         }
     }
 
@@ -101,6 +104,7 @@ impl Reply {
                 .map(|part| Step::Send(part.into()))
                 .collect(),
             framing: Framing::Chunked,
+            is_usual: false,
         }
     }
 
@@ -113,6 +117,14 @@ impl Reply {
                 .map(|chunk| format!("data: {chunk}\n\n"))
                 .chain([done]),
         )
+    }
+
+    /// The good answer that would have come anyhow, to be kept waiting.
+    pub(crate) fn usual() -> Self {
+        Self {
+            is_usual: true,
+            ..Self::json(200, "")
+        }
     }
 
     /// No answer, ever.
@@ -231,6 +243,17 @@ impl Reply {
             | Step::Close => 0,
         };
         self.steps.iter().map(length).sum()
+    }
+
+    /// The reply itself, or the good answer in its place.
+    pub(super) fn resolved(self, usual: impl FnOnce() -> Self) -> Self {
+        if !self.is_usual {
+            return self;
+        }
+        Self {
+            before_head: self.before_head,
+            ..usual()
+        }
     }
 
     fn cut(mut self, bytes: usize, how: Step) -> Self {

@@ -5,13 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::reply::{Framing, Step};
-use super::{Recorded, Reply, State};
-use crate::support::chat::{answer, streamed, with_usage};
+use super::{Recorded, Reply, State, control, usual};
 use crate::support::http::find;
 
 /// What a step means for the connection.
@@ -34,23 +32,17 @@ pub(super) async fn connection(mut stream: TcpStream, state: Arc<State>) {
 
 fn choose(request: &Recorded, state: &State) -> Reply {
     let mut script = state.script.lock().unwrap();
-    // How programs of other languages write scripts and read the count.
-    match request.path.as_str() {
-        "/control/next" => {
-            script.next.push_back(Reply::described(&request.json()));
-            return Reply::json(200, "{}");
-        }
-        "/control/calls" => {
-            let calls = state.calls.load(Ordering::SeqCst);
-            return Reply::json(200, json!({"calls": calls}).to_string());
-        }
-        _ => {}
+    if let Some(told) = control::answer(request, state, &mut script) {
+        return told;
     }
     let probe = request.method == "GET" && request.path.starts_with("/v1/models");
     let counter = if probe { &state.probes } else { &state.calls };
     let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
     if !probe {
         script.requests.push(request.clone());
+        for item in usual::items_of(request) {
+            *script.sent.entry(item.to_string()).or_default() += 1;
+        }
     }
     let credential = request
         .header("authorization")
@@ -59,32 +51,18 @@ fn choose(request: &Recorded, state: &State) -> Reply {
         return Reply::error(401, "invalid_api_key");
     }
     if probe {
-        let list = json!({"object": "list", "data": [{"id": "test-model", "object": "model"}]});
-        return Reply::json(200, list.to_string());
+        let models = script.models.clone();
+        return models.unwrap_or_else(|| usual::model(request));
     }
-    script
+    let style = script.style;
+    let told = script
         .next
         .pop_front()
         .or_else(|| script.otherwise.clone())
-        .unwrap_or_else(|| usual(request, number))
-}
-
-/// A good answer, another one each time.
-fn usual(request: &Recorded, number: usize) -> Reply {
-    if !request.path.starts_with("/v1/chat/completions") {
-        let echo = json!({"echo": request.path, "number": number});
-        return Reply::json(200, echo.to_string());
-    }
-    let asked = request.json();
-    let whole = answer(&format!("chatcmpl-{number}"), &format!("answer {number}"));
-    if asked["stream"] != true {
-        return Reply::json(200, whole.to_string());
-    }
-    let mut chunks = streamed(&whole);
-    if asked["stream_options"]["include_usage"] == true {
-        chunks = with_usage(chunks, &whole);
-    }
-    Reply::chunks(&chunks)
+        .unwrap_or_else(Reply::usual);
+    // What is computed takes its time; others may come meanwhile.
+    drop(script);
+    told.resolved(|| usual::usual(request, number, style))
 }
 
 async fn play(stream: &mut TcpStream, reply: Reply, state: &State) -> io::Result<Next> {

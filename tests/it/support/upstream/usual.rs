@@ -1,0 +1,65 @@
+//! Good answers, to whatever is asked.
+
+use serde_json::{Value, json};
+
+use super::{Recorded, Reply};
+use crate::support::chat::{answer, streamed, with_usage};
+use crate::support::embeddings::{EmbeddingStyle, items};
+use crate::support::moderations::verdicts;
+
+/// A good answer to the call of this number.
+pub(super) fn usual(request: &Recorded, number: usize, style: EmbeddingStyle) -> Reply {
+    match operation(request) {
+        "/v1/chat/completions" => chat(&request.json(), number),
+        "/v1/embeddings" => Reply::json(200, style.answer(&request.json())),
+        "/v1/moderations" => {
+            let mut whole = verdicts(&request.json());
+            whole["id"] = json!(format!("modr-{number}"));
+            Reply::json(200, whole.to_string())
+        }
+        _ => {
+            let echo = json!({"echo": request.path, "number": number});
+            Reply::json(200, echo.to_string())
+        }
+    }
+}
+
+/// The list of models, or the model whose page is asked for.
+pub(super) fn model(request: &Recorded) -> Reply {
+    let model = |id: &str| json!({"id": id, "object": "model"});
+    let page = operation(request).strip_prefix("/v1/models/");
+    match page {
+        Some(id) if id.starts_with("missing") => Reply::error(404, "model_not_found"),
+        Some(id) => Reply::json(200, model(id).to_string()),
+        None => {
+            let list = json!({"object": "list", "data": [model("test-model")]});
+            Reply::json(200, list.to_string())
+        }
+    }
+}
+
+/// The items of a request that has any.
+pub(super) fn items_of(request: &Recorded) -> Vec<Value> {
+    match operation(request) {
+        "/v1/embeddings" | "/v1/moderations" => items(&request.json()),
+        _ => Vec::new(),
+    }
+}
+
+fn operation(request: &Recorded) -> &str {
+    let path = request.path.split('?').next().unwrap_or_default();
+    path.trim_end_matches('/')
+}
+
+/// Another chat completion each time.
+fn chat(asked: &Value, number: usize) -> Reply {
+    let whole = answer(&format!("chatcmpl-{number}"), &format!("answer {number}"));
+    if asked["stream"] != true {
+        return Reply::json(200, whole.to_string());
+    }
+    let mut chunks = streamed(&whole);
+    if asked["stream_options"]["include_usage"] == true {
+        chunks = with_usage(chunks, &whole);
+    }
+    Reply::chunks(&chunks)
+}
