@@ -1,0 +1,308 @@
+//! Embeddings: each item of a batch is paid once, and an answer has them all in
+//! the order of its question.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    ALICE, EmbeddingStyle, House, Reply, Request, Response, Store, assert_embeds, batch, billed,
+    counted, in_time, on_each_store, told,
+};
+
+/// What the answer says was billed.
+fn usage(seen: &Response) -> u64 {
+    seen.json()["usage"]["total_tokens"].as_u64().unwrap()
+}
+
+/// Whether the answer says that its count of tokens is an estimate.
+fn is_estimated(seen: &Response) -> bool {
+    let said = seen.header("x-cache-usage");
+    assert!(matches!(said, None | Some("estimated")), "{said:?}");
+    said.is_some()
+}
+
+on_each_store! {
+    async fn a_batch_asked_twice_is_paid_once(store) {
+        let house = House::start(store).await;
+        let asked = batch(["one", "two", "three"]);
+        let first = house.embed(&asked).await;
+        let second = house.embed(&asked).await;
+        assert_eq!((first.x_cache(), second.x_cache()), ("MISS", "HIT"));
+        assert!(first.cache_status().starts_with("reprise; fwd=uri-miss; fwd-status=200"));
+        assert!(second.cache_status().starts_with("reprise; hit; ttl="));
+        assert_eq!((counted(&first), counted(&second)), ((Some(0), Some(3)), (Some(3), Some(0))));
+        assert!(second.header("age").is_some());
+        for seen in [&first, &second] {
+            assert_embeds(seen, &asked, EmbeddingStyle::default());
+        }
+        assert_eq!(first.json(), second.json());
+        assert_eq!(house.upstream.calls(), 1);
+    }
+
+    async fn every_item_is_known_by_itself(store) {
+        let house = House::start(store).await;
+        house.embed(&batch(["a", "b", "c"])).await;
+        for asked in [batch(["b"]), batch(["c", "a"]), batch(["b", "b", "a", "c"])] {
+            let seen = house.embed(&asked).await;
+            assert_eq!(seen.x_cache(), "HIT", "{asked}");
+            assert_embeds(&seen, &asked, EmbeddingStyle::default());
+        }
+        assert_eq!(house.upstream.calls(), 1);
+    }
+
+    async fn a_batch_half_known_pays_for_the_other_half(store) {
+        let house = House::start(store).await;
+        house.embed(&batch(["a", "b"])).await;
+        let asked = batch(["c", "b", "d", "a", "e"]);
+        let seen = house.embed(&asked).await;
+        assert_eq!(seen.x_cache(), "PARTIAL");
+        let status = seen.cache_status();
+        assert!(status.starts_with("reprise; fwd=partial"), "{status}");
+        assert!(status.ends_with("; detail=\"2/5\""), "{status}");
+        assert_eq!(counted(&seen), (Some(2), Some(3)));
+        assert_embeds(&seen, &asked, EmbeddingStyle::default());
+        assert_eq!(house.upstream.batches(), [vec!["a", "b"], vec!["c", "d", "e"]]);
+        let again = house.embed(&asked).await;
+        assert_eq!(again.x_cache(), "HIT");
+        assert_eq!(again.json(), seen.json());
+        assert_eq!(house.upstream.calls(), 2);
+    }
+
+    async fn the_same_item_twice_in_a_batch_is_sent_once(store) {
+        let house = House::start(store).await;
+        let asked = batch(["a", "b", "a", "a", "b"]);
+        for (x_cache, counts) in [("MISS", (0, 5)), ("HIT", (5, 0))] {
+            let seen = house.embed(&asked).await;
+            assert_eq!(seen.x_cache(), x_cache);
+            assert_eq!(counted(&seen), (Some(counts.0), Some(counts.1)));
+            assert_embeds(&seen, &asked, EmbeddingStyle::default());
+        }
+        let more = batch(["c", "a", "c", "d", "c"]);
+        let seen = house.embed(&more).await;
+        assert_eq!((seen.x_cache(), counted(&seen)), ("PARTIAL", (Some(1), Some(4))));
+        assert_embeds(&seen, &more, EmbeddingStyle::default());
+        assert_eq!(house.upstream.batches(), [vec!["a", "b"], vec!["c", "d"]]);
+    }
+
+    async fn an_answer_out_of_order_is_put_in_order(store) {
+        let house = House::start(store).await;
+        let style = EmbeddingStyle { shuffled: true, ..EmbeddingStyle::default() };
+        house.upstream.embeds(style);
+        for (asked, x_cache) in [
+            (batch(["a", "b", "c", "d", "e"]), "MISS"),
+            (batch(["e", "d", "c", "b", "a"]), "HIT"),
+            (batch(["x", "c", "y", "a", "z"]), "PARTIAL"),
+            (batch(["z", "y", "x"]), "HIT"),
+        ] {
+            let seen = house.embed(&asked).await;
+            assert_eq!(seen.x_cache(), x_cache, "{asked}");
+            assert_embeds(&seen, &asked, style);
+        }
+    }
+
+    async fn a_question_goes_upstream_as_it_came(store) {
+        let house = House::start(store).await;
+        for body in [
+            "{ \"input\" :[\"caf\\u00e9\", \"caf\u{e9} 2\"],\"zebra\":{\"b\":1,\"a\":2.50}, \"model\":\"m\"}\n",
+            "{\"encoding_format\":\"base64\",\"model\":\"m\",\"input\":\"alone\"}",
+            "{\"model\":\"m\", \"encoding_format\" : \"float\", \"input\":[1 , 2,3]}",
+            "{\"input\":[[1],\t[ 2 ]],\"model\":\"m\",\"user\":\"u\",\"dimensions\":null}",
+        ] {
+            let request = Request::post("/v1/embeddings?x=1", body)
+                .bearer(ALICE)
+                .header("x-custom", "kept")
+                .header("x-cache-ttl", "60");
+            assert_eq!(house.send(&request).await.x_cache(), "MISS");
+            let got = house.upstream.last();
+            assert_eq!(String::from_utf8_lossy(&got.body), body);
+            assert_eq!(got.path, "/v1/embeddings?x=1");
+            assert_eq!(got.header("authorization"), Some("Bearer sk-test-alice"));
+            assert_eq!(got.header("x-custom"), Some("kept"));
+            assert_eq!(got.header("x-cache-ttl"), None);
+        }
+    }
+
+    async fn of_a_batch_half_known_only_the_input_is_changed(store) {
+        let house = House::start(store).await;
+        let known = r#"{"model":"m","dimensions":5,"zebra":{"b":1,"a":2.50},"input":["known"]}"#;
+        house.send(&Request::post("/v1/embeddings", known).bearer(ALICE)).await;
+        let (before, after) = (
+            "{ \"zebra\" : {\"b\":1,\"a\":2.50},\n \"encoding_format\":\"base64\", \"input\" : ",
+            " ,\"model\":\"m\",\t\"dimensions\" : 5, \"user\": \"caf\\u00e9\" }\n",
+        );
+        let items = "[\"one \\u00e9 \\\"x\\\"\", \"known\" , \"two\",\"one \u{e9} \\\"x\\\"\"]";
+        let body = format!("{before}{items}{after}");
+        let seen = house.send(&Request::post("/v1/embeddings", body.clone()).bearer(ALICE)).await;
+        assert_eq!((seen.x_cache(), counted(&seen)), ("PARTIAL", (Some(1), Some(3))));
+        assert_embeds(&seen, &serde_json::from_str(&body).unwrap(), EmbeddingStyle::default());
+        let sent = String::from_utf8(house.upstream.last().body).unwrap();
+        let input = sent.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let input = input.unwrap_or_else(|| panic!("more was changed than the input: {sent}"));
+        let input: Value = serde_json::from_str(input).unwrap();
+        assert_eq!(input, json!(["one \u{e9} \"x\"", "two"]));
+    }
+
+    async fn token_arrays_are_items_as_texts_are(store) {
+        let house = House::start(store).await;
+        let asked = batch([json!([1, 2, 3]), json!([4]), json!([1, 2, 3])]);
+        let seen = house.embed(&asked).await;
+        assert_eq!(seen.x_cache(), "MISS");
+        assert_embeds(&seen, &asked, EmbeddingStyle::default());
+        let more = batch([json!([5, 6]), json!([4])]);
+        let seen = house.embed(&more).await;
+        assert_eq!(seen.x_cache(), "PARTIAL");
+        assert_embeds(&seen, &more, EmbeddingStyle::default());
+        let sent = [vec![json!([1, 2, 3]), json!([4])], vec![json!([5, 6])]];
+        assert_eq!(house.upstream.batches(), sent);
+    }
+
+    async fn one_item_alone_is_a_batch_of_one(store) {
+        let house = House::start(store).await;
+        for (alone, listed) in [(json!("text"), json!(["text"])), (json!([7, 8]), json!([[7, 8]]))] {
+            let mut asked = batch(["replaced"]);
+            asked["input"] = alone;
+            let first = house.embed(&asked).await;
+            assert_eq!(first.x_cache(), "MISS");
+            assert_embeds(&first, &asked, EmbeddingStyle::default());
+            asked["input"] = listed;
+            let second = house.embed(&asked).await;
+            assert_eq!(second.x_cache(), "HIT", "{asked}");
+            assert_eq!(first.json(), second.json());
+        }
+    }
+
+    async fn a_hit_reports_the_tokens_its_miss_reported(store) {
+        let house = House::start(store).await;
+        for asked in [
+            batch(["a", "a longer text", "something in between", "a much, much longer text than that"]),
+            batch(["twice", "once only", "twice"]),
+            batch([json!([1, 2, 3]), json!([4]), json!([5, 6])]),
+            batch(["alone"]),
+        ] {
+            let miss = house.embed(&asked).await;
+            let hit = house.embed(&asked).await;
+            assert_eq!((miss.x_cache(), hit.x_cache()), ("MISS", "HIT"));
+            assert_eq!(usage(&miss), usage(&hit), "{asked}");
+        }
+    }
+
+    async fn a_batch_without_repetition_reports_what_was_billed(store) {
+        let house = House::start(store).await;
+        let asked = batch(["a", "a longer text", "something in between"]);
+        let seen = house.embed(&asked).await;
+        assert_eq!(usage(&seen), billed(&asked));
+        assert!(!is_estimated(&seen), "the provider itself counted these");
+        // Each one's share is a guess, but their sum is not.
+        let mut sum = 0;
+        for item in ["a", "a longer text", "something in between"] {
+            let one = house.embed(&batch([item])).await;
+            assert_eq!(one.x_cache(), "HIT");
+            assert!(is_estimated(&one), "{item}");
+            sum += usage(&one);
+        }
+        assert_eq!(sum, billed(&asked));
+    }
+
+    async fn what_is_counted_exactly_is_not_called_an_estimate(store) {
+        let house = House::start(store).await;
+        let (one, other) = (batch(["a text by itself"]), batch(["and another one"]));
+        let tokens = batch([json!([1, 2, 3]), json!([4])]);
+        for asked in [&one, &other, &tokens] {
+            for _ in 0..2 {
+                let seen = house.embed(asked).await;
+                assert_eq!((usage(&seen), is_estimated(&seen)), (billed(asked), false), "{asked}");
+            }
+        }
+        for asked in [
+            batch(["and another one", "a text by itself"]),
+            batch(["a text by itself", "a text by itself"]),
+            batch([json!([4])]),
+            batch([json!([1, 2, 3]), json!([4]), json!([4])]),
+        ] {
+            let seen = house.embed(&asked).await;
+            assert_eq!(seen.x_cache(), "HIT");
+            assert_eq!((usage(&seen), is_estimated(&seen)), (billed(&asked), false), "{asked}");
+        }
+    }
+
+    async fn a_batch_half_known_adds_what_it_knows_to_what_was_billed(store) {
+        let house = House::start(store).await;
+        house.embed(&batch(["a text by itself"])).await;
+        let asked = batch(["new", "a text by itself", "a text by itself"]);
+        let seen = house.embed(&asked).await;
+        assert_eq!(seen.x_cache(), "PARTIAL");
+        assert_eq!((usage(&seen), is_estimated(&seen)), (billed(&asked), false));
+        // Two new ones at once: their sum was billed, so nothing is guessed yet.
+        let asked = batch(["newer", "new", "and the newest of all"]);
+        let seen = house.embed(&asked).await;
+        assert_eq!(seen.x_cache(), "PARTIAL");
+        assert_eq!((usage(&seen), is_estimated(&seen)), (billed(&asked), false));
+        let again = house.embed(&asked).await;
+        assert_eq!((usage(&again), is_estimated(&again)), (billed(&asked), true));
+    }
+
+    async fn token_arrays_that_the_provider_counts_otherwise_are_apportioned(store) {
+        let house = House::start(store).await;
+        let asked = batch([json!([1, 2, 3]), json!([4])]);
+        let style = EmbeddingStyle::default();
+        let odd = style.answer(&asked).replace("_tokens\":4", "_tokens\":9");
+        house.upstream.next(Reply::json(200, odd));
+        let miss = house.embed(&asked).await;
+        assert_embeds(&miss, &asked, style);
+        assert_eq!(usage(&miss), 9);
+        let hit = house.embed(&asked).await;
+        assert_eq!((usage(&hit), is_estimated(&hit)), (9, true));
+        let longer = house.embed(&batch([json!([1, 2, 3])])).await;
+        let shorter = house.embed(&batch([json!([4])])).await;
+        assert_eq!(usage(&longer) + usage(&shorter), 9);
+        assert!(usage(&shorter) < usage(&longer), "apportioned by size");
+    }
+
+    async fn clients_may_point_at_the_root_or_at_v1(store) {
+        let house = House::start(store).await;
+        let asked = batch(["either root"]).to_string();
+        for (path, expected) in [
+            ("/v1/embeddings", "MISS"),
+            ("/embeddings", "HIT"),
+            ("/v1/embeddings/", "HIT"),
+            ("/embeddings/", "HIT"),
+        ] {
+            let seen = house.send(&Request::post(path, asked.clone()).bearer(ALICE)).await;
+            assert_eq!((seen.status, seen.x_cache()), (200, expected), "{path}");
+        }
+        assert_eq!(house.upstream.last().path, "/v1/embeddings");
+    }
+
+    async fn headers_of_one_call_are_not_replayed_to_another(store) {
+        let house = House::start(store).await;
+        let asked = batch(["headers"]);
+        let body = EmbeddingStyle::default().answer(&asked);
+        let reply = Reply::json(200, body)
+            .header("set-cookie", "session=secret")
+            .header("x-ratelimit-remaining-requests", "41")
+            .header("x-request-id", "req_upstream");
+        house.upstream.next(reply);
+        let miss = house.embed(&asked).await;
+        let hit = house.embed(&asked).await;
+        assert_eq!(miss.header("x-ratelimit-remaining-requests"), Some("41"));
+        for never in ["set-cookie", "x-ratelimit-remaining-requests"] {
+            assert_eq!(hit.header(never), None, "{never} was replayed");
+        }
+        assert_ne!(miss.header("x-request-id"), hit.header("x-request-id"));
+        assert_eq!(hit.header("cache-control"), Some("private, no-store"));
+    }
+
+    async fn the_largest_batch_is_cached(store) {
+        let house = House::start(store).await;
+        let asked = batch((0..2_048).map(|number| format!("item {number}")));
+        let known = batch((0..2_000).map(|number| format!("item {number}")));
+        assert_eq!(house.embed(&known).await.x_cache(), "MISS");
+        let seen = house.embed(&asked).await;
+        assert_eq!(seen.x_cache(), "PARTIAL");
+        assert!(seen.cache_status().ends_with("; detail=\"2000/2048\""), "{}", seen.cache_status());
+        assert_embeds(&seen, &asked, EmbeddingStyle::default());
+        let again = house.embed(&asked).await;
+        assert_eq!((again.x_cache(), counted(&again)), ("HIT", (Some(2_048), Some(0))));
+        assert!(told(&again, &asked) == told(&seen, &asked), "the hit differs from the miss");
+        assert_eq!(house.upstream.calls(), 2);
+    }
+}
