@@ -22,6 +22,8 @@ mod embedding_directives;
 mod embedding_faults;
 mod embedding_forms;
 mod embedding_keys;
+mod embedding_memory;
+mod embedding_model;
 mod embeddings;
 mod errors;
 mod gates;
