@@ -29,6 +29,8 @@ mod errors;
 mod gates;
 mod keys;
 mod lifecycle;
+mod models;
+mod moderations;
 mod openapi;
 mod operations;
 mod outage;
