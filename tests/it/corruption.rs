@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::support::{
-    House, Reply, Response, Store, Stored, answer, chat, eventually, in_time, on_each_store,
-    question, stored, stored_now,
+    EmbeddingStyle, House, Reply, Response, Store, Stored, answer, assert_embeds, batch, chat,
+    counted, eventually, in_time, on_each_store, question, stored, stored_now,
 };
 
 /// A house in which every look-up reads the store itself.
@@ -49,6 +49,39 @@ on_each_store! {
             entry.replace(&house, &damaged);
             entry = found_out(&house, &asked, &body, &damaged).await;
         }
+    }
+
+    async fn a_flipped_bit_anywhere_in_a_vector_is_a_miss(store) {
+        let house = house_without_memory(store).await;
+        let (asked, style) = (batch(["flipped"]), EmbeddingStyle::default());
+        house.embed(&asked).await;
+        let mut entry = stored(&house, 1).await.remove(0);
+        for at in 0..entry.value.len() {
+            let mut damaged = entry.value.clone();
+            let at = at % damaged.len();
+            damaged[at] ^= 1 << (at % 8);
+            entry.replace(&house, &damaged);
+            entry = eventually("the damaged vector is replaced", || async {
+                assert_embeds(&house.embed(&asked).await, &asked, style);
+                let now = stored_now(&house);
+                now.into_iter().find(|entry| entry.value != damaged)
+            })
+            .await;
+        }
+    }
+
+    async fn damaged_vectors_cost_only_themselves(store) {
+        let house = house_without_memory(store).await;
+        let (asked, style) = (batch(["a", "b", "c", "d", "e"]), EmbeddingStyle::default());
+        house.embed(&asked).await;
+        let entries = stored(&house, 5).await;
+        let length = entries[0].value.len();
+        entries[0].replace(&house, &entries[0].value[..length / 2]);
+        entries[1].replace(&house, &entries[2].value);
+        entries[3].replace(&house, &vec![0xff; length]);
+        let seen = house.embed(&asked).await;
+        assert_eq!((seen.x_cache(), counted(&seen)), ("PARTIAL", (Some(2), Some(3))));
+        assert_embeds(&seen, &asked, style);
     }
 
     async fn a_cut_or_foreign_value_is_a_miss(store) {
