@@ -49,16 +49,32 @@ async fn run(house: &House, program: &Path, script: &Path) {
     );
 }
 
+fn python() -> PathBuf {
+    root().join("target/clients/python/bin/python")
+}
+
+fn node() -> PathBuf {
+    root().join("target/clients/node/bin/node")
+}
+
 on_each_store! {
     async fn the_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
-        let python = root().join("target/clients/python/bin/python");
-        run(&house, &python, &root().join("tests/clients/python/check.py")).await;
+        run(&house, &python(), &root().join("tests/clients/python/check.py")).await;
     }
 
     async fn the_node_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
-        let node = root().join("target/clients/node/bin/node");
-        run(&house, &node, &root().join("target/clients/node/check.mjs")).await;
+        run(&house, &node(), &root().join("target/clients/node/check.mjs")).await;
+    }
+
+    async fn the_python_sdk_gets_every_bit_of_a_vector(store) {
+        let house = House::start(store).await;
+        run(&house, &python(), &root().join("tests/clients/python/embeddings.py")).await;
+    }
+
+    async fn the_node_sdk_gets_every_bit_of_a_vector(store) {
+        let house = House::start(store).await;
+        run(&house, &node(), &root().join("target/clients/node/embeddings.mjs")).await;
     }
 }

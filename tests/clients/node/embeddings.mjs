@@ -1,0 +1,87 @@
+// Embeddings through the official Node SDK: whatever it asks for and whatever the
+// provider answers, every vector is the right one, bit by bit, found or not.
+//
+// Needs BASE_URL, the proxy's API root, and UPSTREAM_CONTROL, where the scripted
+// upstream is told what kind of provider to be, and tells what its vectors are.
+
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+
+const { BASE_URL, UPSTREAM_CONTROL } = process.env;
+const client = new OpenAI({ baseURL: BASE_URL, apiKey: "sk-node", maxRetries: 0, timeout: 30_000 });
+
+// The SDK itself asks for base64 where the caller asks for nothing, and reads
+// numbers that come instead as zero.
+const forms = [undefined, "float", "base64"];
+const styles = {
+  wide: { floats: "wide" },
+  short: { floats: "short" },
+  double: { floats: "double" },
+  "always base64": { encoding: "base64" },
+  "ignoring the format": { encoding: "floats" },
+  shuffled: { shuffled: true },
+};
+
+async function control(path, body) {
+  const reply = await fetch(`${UPSTREAM_CONTROL}/${path}`, {
+    method: body ? "POST" : "GET",
+    body: body && JSON.stringify(body),
+  });
+  return reply.json();
+}
+
+const calls = async () => (await control("calls")).calls;
+
+/** The numbers of a vector as the integers their single precision is. */
+function bits(embedding) {
+  const bytes =
+    typeof embedding === "string"
+      ? Uint8Array.from(Buffer.from(embedding, "base64"))
+      : new Uint8Array(Float32Array.from(embedding).buffer);
+  return [...new Uint32Array(bytes.buffer)];
+}
+
+/** Asks, checks the answer, and says what the cache did. */
+async function ask(model, form, texts) {
+  const asked = { model, input: texts };
+  const more = form ? { encoding_format: form } : {};
+  const { data: answer, response } = await client.embeddings.create({ ...asked, ...more }).withResponse();
+  const expected = await control("vectors", asked);
+  assert.equal(answer.object, "list");
+  assert.equal(answer.model, `${model}-v1`);
+  assert.ok(answer.usage.total_tokens > 0);
+  assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens);
+  assert.deepEqual(answer.data.map((item) => item.index), texts.map((_, at) => at));
+  answer.data.forEach((item, at) => {
+    assert.equal(typeof item.embedding === "string", form === "base64");
+    assert.deepEqual(bits(item.embedding), expected[at]);
+  });
+  return response.headers.get("x-cache");
+}
+
+async function check(style, form) {
+  await control("style", styles[style]);
+  const model = `js ${style} ${form}`;
+  const before = await calls();
+  assert.equal(await ask(model, form, ["a", "b", "c"]), "MISS");
+  assert.equal(await ask(model, form, ["d", "b", "e"]), "PARTIAL");
+  for (const again of forms) {
+    assert.equal(await ask(model, again, ["e", "a", "d", "c", "a"]), "HIT");
+  }
+  assert.equal(await calls(), before + 2);
+}
+
+let failed = 0;
+for (const style of Object.keys(styles)) {
+  for (const form of forms) {
+    const sentence = `a provider that is ${style}, a caller who asks for ${form}`;
+    try {
+      await check(style, form);
+      console.log(`pass ${sentence}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAIL ${sentence}: ${error.stack ?? error}`);
+    }
+  }
+}
+process.exit(failed ? 1 : 0);
