@@ -212,6 +212,7 @@ on_each_store! {
             let joined = Crowd::sending(&house, vec![embed(&asked[0])]);
             joined.arrived(&house).await;
             let half_joined = leading(&house, &asked[1], Reply::usual()).await;
+            assert_eq!(house.upstream.batches().pop().unwrap(), [item("c")], "the rest is joined");
             gate.open();
             let refused = only(leader).await;
             assert_eq!((refused.status, refused.error_code().as_str()), (status, "your_fault"));

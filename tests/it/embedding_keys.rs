@@ -93,6 +93,19 @@ on_each_store! {
         assert_eq!(house.upstream.calls(), 1);
     }
 
+    async fn the_longest_item_is_cached(store) {
+        let house = House::start(store).await;
+        let tokens: Vec<_> = (0..8_192).collect();
+        for input in [json!([tokens]), json!("long ".repeat(100_000))] {
+            let asked = with(&json!({"input": input}));
+            for x_cache in ["MISS", "HIT"] {
+                let seen = house.embed(&asked).await;
+                assert_eq!(seen.x_cache(), x_cache);
+                assert_embeds(&seen, &asked, EmbeddingStyle::default());
+            }
+        }
+    }
+
     async fn what_is_odd_passes_as_it_is_and_is_never_stored(store) {
         let house = House::start(store).await;
         let many: Vec<_> = (0..2_049).map(|number| number.to_string()).collect();
