@@ -24,6 +24,7 @@ mod embedding_forms;
 mod embedding_keys;
 mod embedding_memory;
 mod embedding_model;
+mod embedding_usage;
 mod embeddings;
 mod errors;
 mod gates;
