@@ -78,6 +78,22 @@ on_each_store! {
         assert_eq!(house.upstream.calls(), 1);
     }
 
+    async fn a_crowd_with_the_largest_batch_is_one_call(store) {
+        let house = House::start(store).await;
+        let gate = Gate::new();
+        let asked = batch((0..2_048).map(|number| format!("item {number}")));
+        let leader = leading(&house, &asked, Reply::usual().after(&gate)).await;
+        let running = Crowd::sending(&house, vec![embed(&asked); 20]);
+        running.arrived(&house).await;
+        gate.open();
+        let first = only(leader).await;
+        assert_embeds(&first, &asked, EmbeddingStyle::default());
+        let bodies: Vec<_> = running.answers().await.into_iter().map(|seen| seen.json()).collect();
+        assert_eq!(bodies.len(), 20);
+        assert!(bodies.iter().all(|body| body["data"] == first.json()["data"]));
+        assert_eq!(house.upstream.calls(), 1);
+    }
+
     async fn a_chain_of_batches_pays_each_item_once(store) {
         let house = House::start(store).await;
         let gate = Gate::new();
@@ -123,6 +139,9 @@ on_each_store! {
         assert_embeds(&seen, &asked, new);
         gate.open();
         assert_embeds(&only(leader).await, &asked, old);
+        let hit = house.embed(&asked).await;
+        assert_eq!(hit.x_cache(), "HIT");
+        assert_embeds(&hit, &asked, new);
     }
 
     async fn what_nobody_waits_for_any_more_is_stored(store) {

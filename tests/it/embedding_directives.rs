@@ -1,10 +1,12 @@
 //! What a client may ask of the cache holds for a batch as it does for one answer:
 //! RFC 9111 §5.2.1, RFC 5861 §4.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{
-    EmbeddingStyle, House, Reply, Response, Store, assert_embeds, batch, counted, embed,
+    EmbeddingStyle, Gate, House, Reply, Response, Store, assert_embeds, batch, counted, embed,
     eventually, in_time, on_each_store,
 };
 
@@ -159,6 +161,33 @@ on_each_store! {
             (seen.status == 503).then_some(())
         })
         .await;
+    }
+
+    async fn old_vectors_are_given_while_one_call_fetches_new_ones(store) {
+        let house = House::with(store).set("REPRISE_STALE_WHILE_REVALIDATE", "1h").start().await;
+        let asked = batch(["a", "b"]);
+        house.send(&embed(&asked).header("x-cache-ttl", "1")).await;
+        // To ask whether they are fresh would start what is tested here.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        let (old, new) = (EmbeddingStyle::default(), EmbeddingStyle::default().moved_on());
+        house.upstream.embeds(new);
+        let gate = Gate::new();
+        house.upstream.always(Reply::usual().after(&gate));
+        for _ in 0..5 {
+            let seen = house.embed(&asked).await;
+            assert_eq!(seen.x_cache(), "STALE");
+            assert!(seen.cache_status().ends_with("; detail=SWR"), "{}", seen.cache_status());
+            assert_embeds(&seen, &asked, old);
+        }
+        house.upstream.asked(2).await;
+        gate.open();
+        let hit = eventually("the new vectors are stored", || async {
+            let seen = house.embed(&asked).await;
+            (seen.x_cache() == "HIT").then_some(seen)
+        })
+        .await;
+        assert_embeds(&hit, &asked, new);
+        assert_eq!(house.upstream.calls(), 2, "one refresh at a time");
     }
 
     async fn a_life_of_nothing_is_not_kept(store) {

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    EmbeddingStyle, Ending, House, Reply, Store, assert_embeds, batch, embed, encoded, in_time,
-    on_each_store,
+    Crowd, EmbeddingStyle, Ending, Gate, House, Reply, Store, assert_embeds, batch, embed, encoded,
+    in_time, on_each_store,
 };
 
 /// Answers to a question about two items that are not what they should be.
@@ -147,6 +147,61 @@ on_each_store! {
         assert_eq!(again.x_cache(), "HIT");
         assert_embeds(&again, &asked, style);
         assert_eq!(house.upstream.calls(), calls);
+    }
+
+    async fn a_joined_call_to_another_model_is_not_mixed_in(store) {
+        let house = House::start(store).await;
+        let (old, new) = (EmbeddingStyle::default(), EmbeddingStyle::default().moved_on());
+        let gate = Gate::new();
+        let joined = batch(["joined"]);
+        house.upstream.next(Reply::json(200, old.answer(&joined)).after(&gate));
+        let leader = Crowd::sending(&house, vec![embed(&joined)]);
+        house.upstream.asked(1).await;
+        house.upstream.embeds(new);
+        let asked = batch(["own", "joined"]);
+        let follower = Crowd::sending(&house, vec![embed(&asked)]);
+        house.upstream.asked(2).await;
+        gate.open();
+        assert_embeds(&leader.answers().await[0], &joined, old);
+        assert_embeds(&follower.answers().await[0], &asked, new);
+    }
+
+    async fn an_answer_that_must_not_be_stored_is_given_and_not_stored(store) {
+        let house = House::start(store).await;
+        let asked = batch(["a", "b"]);
+        let style = EmbeddingStyle::default();
+        let reply = Reply::json(200, style.answer(&asked)).header("cache-control", "no-store");
+        house.upstream.next(reply);
+        assert_embeds(&house.embed(&asked).await, &asked, style);
+        assert_eq!(house.embed(&asked).await.x_cache(), "MISS");
+        assert_eq!(house.upstream.calls(), 2);
+    }
+
+    async fn an_answer_packed_against_all_asking_passes_and_is_not_stored(store) {
+        let house = House::start(store).await;
+        let asked = batch(["packed"]);
+        let packed = Reply::json(200, b"\x1f\x8b\x08not really".to_vec()).header("content-encoding", "gzip");
+        house.upstream.next(packed);
+        let seen = house.embed(&asked).await;
+        assert_eq!(seen.header("content-encoding"), Some("gzip"));
+        assert_eq!(seen.body, b"\x1f\x8b\x08not really");
+        assert_eq!(house.embed(&asked).await.x_cache(), "MISS");
+    }
+
+    async fn an_answer_may_come_in_any_pieces(store) {
+        let house = House::start(store).await;
+        let style = EmbeddingStyle { shuffled: true, ..EmbeddingStyle::default() };
+        for (size, asked) in [1, 2, 7, 100].map(|size| (size, batch([format!("a {size}"), format!("b {size}")]))) {
+            let whole = style.answer(&asked).into_bytes();
+            let pieces = whole.chunks(size).map(<[u8]>::to_vec);
+            let reply = Reply::stream(pieces).header("content-type", "application/json");
+            house.upstream.next(if size == 7 { reply.until_close() } else { reply });
+            for x_cache in ["MISS", "HIT"] {
+                let seen = house.embed(&asked).await;
+                assert_eq!(seen.x_cache(), x_cache, "pieces of {size}");
+                assert_embeds(&seen, &asked, style);
+            }
+        }
     }
 
     async fn hits_of_two_models_are_not_mixed_either(store) {

@@ -147,38 +147,55 @@ impl Known {
     }
 }
 
+/// Sends batches one after another and checks all there is to check.
+async fn one_after_another(house: House) {
+    let mut dice = Dice::new();
+    let mut known = Known::default();
+    for number in 0..BATCHES {
+        let (style, asked) = (dice.style(), dice.question());
+        house.upstream.embeds(style);
+        let hits = known.hits(&asked);
+        let size: u64 = items(&asked).len().try_into().unwrap();
+        let before = house.upstream.calls();
+        let seen = house.embed(&asked).await;
+        assert_embeds(&seen, &asked, style);
+        let (x_cache, calls) = match hits {
+            0 => ("MISS", 1),
+            _ if hits == size => ("HIT", 0),
+            _ => ("PARTIAL", 1),
+        };
+        assert_eq!(seen.x_cache(), x_cache, "batch {number}: {asked}");
+        assert_eq!(
+            counted(&seen),
+            (Some(hits), Some(size - hits)),
+            "batch {number}: {asked}"
+        );
+        assert_eq!(
+            house.upstream.calls(),
+            before + calls,
+            "batch {number}: {asked}"
+        );
+        known.learn(&asked, style);
+        known.assert_exact(&seen, &asked, style);
+        let tokens = seen.json()["usage"]["total_tokens"].as_u64().unwrap();
+        if seen.header("x-cache-usage").is_none() {
+            assert_eq!(tokens, billed(&asked), "batch {number}: {asked}");
+        }
+    }
+    let sent = house.upstream.all_sent();
+    assert_eq!(sent.len(), known.printed.len());
+    let twice: Vec<_> = sent.iter().filter(|(_, times)| **times != 1).collect();
+    assert!(twice.is_empty(), "paid more than once: {twice:?}");
+}
+
 on_each_store! {
     async fn batches_one_after_another(store) {
-        let house = House::start(store).await;
-        let mut dice = Dice::new();
-        let mut known = Known::default();
-        for number in 0..BATCHES {
-            let (style, asked) = (dice.style(), dice.question());
-            house.upstream.embeds(style);
-            let hits = known.hits(&asked);
-            let size: u64 = items(&asked).len().try_into().unwrap();
-            let before = house.upstream.calls();
-            let seen = house.embed(&asked).await;
-            assert_embeds(&seen, &asked, style);
-            let (x_cache, calls) = match hits {
-                0 => ("MISS", 1),
-                _ if hits == size => ("HIT", 0),
-                _ => ("PARTIAL", 1),
-            };
-            assert_eq!(seen.x_cache(), x_cache, "batch {number}: {asked}");
-            assert_eq!(counted(&seen), (Some(hits), Some(size - hits)), "batch {number}: {asked}");
-            assert_eq!(house.upstream.calls(), before + calls, "batch {number}: {asked}");
-            known.learn(&asked, style);
-            known.assert_exact(&seen, &asked, style);
-            let tokens = seen.json()["usage"]["total_tokens"].as_u64().unwrap();
-            if seen.header("x-cache-usage").is_none() {
-                assert_eq!(tokens, billed(&asked), "batch {number}: {asked}");
-            }
-        }
-        let sent = house.upstream.all_sent();
-        assert_eq!(sent.len(), known.printed.len());
-        let twice: Vec<_> = sent.iter().filter(|(_, times)| **times != 1).collect();
-        assert!(twice.is_empty(), "paid more than once: {twice:?}");
+        one_after_another(House::start(store).await).await;
+    }
+
+    async fn batches_one_after_another_without_memory(store) {
+        let setup = House::with(store).set("REPRISE_MEMORY_MAX_BYTES", "0");
+        one_after_another(setup.start().await).await;
     }
 
     async fn batches_two_at_a_time(store) {
