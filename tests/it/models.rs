@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::{
     ALICE, House, Reply, Request, Response, Setup, Store, eventually, in_time, on_each_store,
+    question,
 };
 
 const LIST: &str = "/v1/models";
@@ -69,6 +70,31 @@ on_each_store! {
             let seen = house.send(&stranger).await;
             assert_eq!((seen.status, seen.error_code().as_str()), (401, "invalid_api_key"));
         }
+    }
+
+    async fn a_revoked_credential_gets_no_list(store) {
+        let house = House::start(store).await;
+        get(&house, LIST).await;
+        assert_eq!(get(&house, LIST).await.x_cache(), "HIT");
+        house.upstream.refuse(ALICE);
+        assert_eq!(house.ask(&question("anything")).await.status, 401);
+        let seen = get(&house, LIST).await;
+        assert_eq!((seen.status, seen.error_code().as_str()), (401, "invalid_api_key"));
+    }
+
+    async fn a_provider_with_tags_of_its_own_is_no_trouble(store) {
+        let house = House::start(store).await;
+        let list = json!({"object": "list", "data": []}).to_string();
+        let tagged = Reply::json(200, list.clone()).header("etag", "\"of the provider\"");
+        house.upstream.models(Some(tagged));
+        let (miss, hit) = (get(&house, LIST).await, get(&house, LIST).await);
+        assert_eq!((miss.x_cache(), hit.x_cache()), ("MISS", "HIT"));
+        assert_eq!((miss.text(), hit.text()), (list.clone(), list));
+        assert_eq!(miss.header("etag"), hit.header("etag"));
+        let tags = miss.headers.iter().filter(|(name, _)| name == "etag").count();
+        assert_eq!(tags, 1);
+        let same = changed(&house, LIST, miss.header("etag").unwrap()).await;
+        assert_eq!((same.status, same.body.len()), (304, 0));
     }
 
     async fn an_unchanged_list_is_not_sent_again(store) {

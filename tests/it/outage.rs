@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::support::{
-    Ending, House, Redis, Setup, Store, Wire, chat, eventually, in_time, question, stored,
-    stored_now,
+    EmbeddingStyle, Ending, House, Redis, Setup, Store, Wire, assert_embeds, batch, chat,
+    eventually, in_time, question, stored, stored_now,
 };
 
 /// Clients that ask without a pause, some questions again and again, some new.
@@ -284,6 +284,35 @@ async fn a_replica_that_refuses_writes_fails_nothing() {
             (1 < stored_now(&house).len()).then_some(())
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_are_answered_while_redis_is_away() {
+    in_time(async {
+        let mut house = house().set("REPRISE_MEMORY_MAX_BYTES", "0").start().await;
+        let style = EmbeddingStyle::default();
+        house.embed(&batch(["before"])).await;
+        stored(&house, 1).await;
+        for round in 0..3 {
+            let asked = batch(["before".to_owned(), format!("round {round}")]);
+            let redis = house.redis.as_mut().unwrap();
+            match round {
+                0 => redis.freeze(),
+                1 => redis.thaw(),
+                _ => redis.kill(),
+            }
+            let began = Instant::now();
+            for _ in 0..3 {
+                assert_embeds(&house.embed(&asked).await, &asked, style);
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(5),
+                "the store was waited for"
+            );
+        }
+        is_degraded(&house, true).await;
     })
     .await;
 }
