@@ -79,7 +79,6 @@ on_each_store! {
             json!({"user": "someone"}),
             json!({"user": null}),
             json!({"dimensions": null}),
-            json!({"input_type": null, "unheard_of": null}),
             json!({"input": "the same text"}),
         ] {
             let asked = with(&members);
@@ -91,6 +90,15 @@ on_each_store! {
         let seen = house.send(&Request::post("/v1/embeddings", spelled).bearer(ALICE)).await;
         assert_eq!(seen.x_cache(), "HIT", "another spelling");
         assert_eq!(house.upstream.calls(), 1);
+    }
+
+    async fn a_null_says_nothing_whatever_the_field(store) {
+        let house = House::start(store).await;
+        house.embed(&with(&json!({}))).await;
+        for name in ["dimensions", "user", "encoding_format", "input_type", "unheard_of"] {
+            let asked = with(&json!({name: null}));
+            assert_eq!(house.embed(&asked).await.x_cache(), "HIT", "{asked}");
+        }
     }
 
     async fn the_longest_item_is_cached(store) {
@@ -134,6 +142,8 @@ on_each_store! {
             json!({"encoding_format": "int8"}),
             json!({"encoding_format": 7}),
             json!({"encoding_format": ["float"]}),
+            json!({"output_dtype": "int8"}),
+            json!({"embedding_types": ["binary"]}),
             json!({"model": null}),
             json!({"model": 7}),
         ] {
@@ -156,7 +166,7 @@ on_each_store! {
 
     async fn what_is_no_question_at_all_gets_the_providers_own_refusal(store) {
         let house = House::start(store).await;
-        for body in ["", "{", "[]", "null", "{\"model\":\"m\"}", "{\"input\":\"x\",\"input\":\"y\",\"model\":\"m\"}"] {
+        for body in ["", "{", "[]", "null", "{\"model\":\"m\"}", "{\"input\":\"x\"}", "{\"input\":\"x\",\"input\":\"y\",\"model\":\"m\"}"] {
             house.upstream.next(Reply::error(400, "not_a_question"));
             let seen = house.send(&Request::post("/v1/embeddings", body).bearer(ALICE)).await;
             assert_eq!((seen.status, seen.error_code().as_str()), (400, "not_a_question"), "{body}");
