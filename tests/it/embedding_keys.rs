@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALICE, EmbeddingStyle, House, Reply, Request, Store, assert_embeds, batch, embed, in_time,
-    on_each_store,
+    ALICE, EmbeddingStyle, House, Reply, Request, Store, assert_embeds, batch, counted, embed,
+    encoded, in_time, on_each_store,
 };
 
 const BOB: &str = "sk-test-bob";
@@ -232,6 +232,21 @@ on_each_store! {
         assert_eq!(house.send(&stranger).await.status, 401);
         let stranger = stranger.header("cache-control", "only-if-cached");
         assert_eq!(house.send(&stranger).await.status, 504);
+    }
+
+    async fn a_whole_batch_outlives_the_proxy(store) {
+        let mut house = House::start(store).await;
+        let mut asked = batch((0..2_048).map(|number| format!("item {number}")));
+        asked["dimensions"] = json!(1_024);
+        let asked = encoded(&asked, "base64");
+        let first = house.embed(&asked).await;
+        assert_eq!(first.x_cache(), "MISS");
+        house.app.terminate();
+        assert!(house.app.exited().await);
+        house.start_again().await;
+        let again = house.embed(&asked).await;
+        assert_eq!((again.x_cache(), counted(&again)), ("HIT", (Some(2_048), Some(0))));
+        assert!(again.json()["data"] == first.json()["data"], "other vectors than before");
     }
 
     async fn vectors_outlive_the_proxy(store) {
