@@ -19,11 +19,11 @@ fn entry(body: &[u8]) -> Entry {
             resolved_model: Some("gpt-4o-mini-2024-07-18".to_owned()),
             upstream: "https://api.example.com".to_owned(),
             status: 200,
-            usage: Usage {
+            usage: Some(Usage {
                 input: 12,
                 output: 34,
                 ..Usage::default()
-            },
+            }),
             took_millis: 812,
             content_type: "application/json".to_owned(),
             origin_request_id: Some("req_1".to_owned()),

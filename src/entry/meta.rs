@@ -26,10 +26,10 @@ pub struct Meta {
     /// The status of the answer.
     #[n(3)]
     pub status: u16,
-    /// The tokens the answer cost.
+    /// The tokens the answer cost, where the upstream counted them.
     #[n(4)]
     #[cbor(with = "usage")]
-    pub usage: Usage,
+    pub usage: Option<Usage>,
     /// How long the upstream took, in milliseconds.
     #[n(5)]
     pub took_millis: u32,
@@ -52,6 +52,13 @@ pub struct Meta {
     /// empty list; `None` where it said nothing that is not known anyway.
     #[n(10)]
     pub around: Option<String>,
+}
+
+impl Meta {
+    /// The model that answered; the one asked for, if the answer does not say.
+    pub fn answered_by(&self) -> &str {
+        self.resolved_model.as_deref().unwrap_or(&self.model)
+    }
 }
 
 /// The media type nearly all answers have as one byte, others as text.
@@ -88,17 +95,24 @@ mod media_type {
     }
 }
 
-/// Tokens as an array; elements of a later version are skipped.
+/// Tokens as an array, whose elements of a later version are skipped.
+#[expect(clippy::ref_option, reason = "the signature is the derived encoder's")]
 mod usage {
+    use minicbor::data::Type;
+
     use super::{DecodeError, Decoder, EncodeError, Encoder, Usage, Write};
 
     const FIELDS: u64 = 5;
 
     pub(super) fn encode<C, W: Write>(
-        usage: &Usage,
+        usage: &Option<Usage>,
         encoder: &mut Encoder<W>,
         _context: &mut C,
     ) -> Result<(), EncodeError<W::Error>> {
+        let Some(usage) = usage else {
+            encoder.null()?;
+            return Ok(());
+        };
         encoder
             .array(FIELDS)?
             .u64(usage.input)?
@@ -112,7 +126,11 @@ mod usage {
     pub(super) fn decode<C>(
         decoder: &mut Decoder<'_>,
         _context: &mut C,
-    ) -> Result<Usage, DecodeError> {
+    ) -> Result<Option<Usage>, DecodeError> {
+        if decoder.datatype()? == Type::Null {
+            decoder.null()?;
+            return Ok(None);
+        }
         let fields = decoder
             .array()?
             .filter(|fields| *fields >= FIELDS)
@@ -127,7 +145,7 @@ mod usage {
         for _later in FIELDS..fields {
             decoder.skip()?;
         }
-        Ok(usage)
+        Ok(Some(usage))
     }
 }
 
@@ -138,12 +156,12 @@ mod tests {
     fn meta() -> Meta {
         Meta {
             model: "gpt-4o-mini".to_owned(),
-            usage: Usage {
+            usage: Some(Usage {
                 input: 3,
                 output: u64::MAX,
                 estimated: true,
                 ..Usage::default()
-            },
+            }),
             tags: vec!["a".to_owned(), String::new()],
             ..Meta::default()
         }
@@ -154,6 +172,7 @@ mod tests {
         for content_type in ["application/json", "", "text/plain"] {
             let meta = Meta {
                 content_type: content_type.to_owned(),
+                usage: meta().usage.filter(|_| !content_type.is_empty()),
                 ..meta()
             };
             let bytes = minicbor::to_vec(&meta).unwrap();
@@ -178,7 +197,7 @@ mod tests {
         encoder.u8(6).unwrap().str("t").unwrap();
         encoder.u8(200).unwrap().array(1).unwrap().u8(1).unwrap();
         let meta: Meta = minicbor::decode(&bytes).unwrap();
-        assert_eq!((meta.model.as_str(), meta.usage.output), ("m", 1));
+        assert_eq!((meta.model.as_str(), meta.usage.unwrap().output), ("m", 1));
         assert_eq!((meta.resolved_model, meta.generation), (None, 0));
     }
 

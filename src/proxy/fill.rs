@@ -214,7 +214,7 @@ impl Proxy {
         let verdict = parsed.and_then(|answer| {
             let noted = question.adapter.facts(&answer);
             meta.resolved_model = noted.model;
-            meta.usage = noted.usage.unwrap_or_default();
+            meta.usage = noted.usage;
             gate::head(came.status, &came.headers)?;
             gate::size(text.len(), &self.policy)?;
             if !question.request.directives.store {

@@ -75,7 +75,7 @@ impl Proxy {
         outcome.write(&mut headers);
         account.outcome(outcome);
         account.status(StatusCode::OK.as_u16());
-        account.usage(Some(entry.meta.usage));
+        account.usage(entry.meta.usage);
         account.sent(body.len());
         account.complete();
         Reply {

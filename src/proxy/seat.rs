@@ -302,7 +302,7 @@ impl Reading {
                 Some(Err(failure)) => return Some(this.broken(failure)),
                 None => {
                     if let End::Complete(Some(answer)) = this.cursor.end().await {
-                        this.account.usage(Some(answer.entry.meta.usage));
+                        this.account.usage(answer.entry.meta.usage);
                     }
                     this.account.complete();
                     return None;

@@ -188,52 +188,30 @@ impl Proxy {
         read: Vec<Item>,
         around: &Around<'_>,
     ) -> Known {
-        let facts = &batch.identified.facts;
-        let usage = around.facts.usage.map_or_else(
-            || vec![Usage::default(); items.len()],
-            |usage| usage.share(&batch.sizes_of(items), facts.sizes_are_tokens),
+        let sizes = batch.sizes_of(items);
+        let are_tokens = batch.identified.facts.sizes_are_tokens;
+        let share = |usage: Usage| usage.share(&sizes, are_tokens);
+        let mut shares = around
+            .facts
+            .usage
+            .map(share)
+            .unwrap_or_default()
+            .into_iter();
+        let keep_for = freshness::keep_for(
+            self.fresh_for(&batch.request, batch.adapter.operation()),
+            &self.policy,
         );
-        let fresh_for = self.fresh_for(&batch.request, batch.adapter.operation());
-        let keep_for = freshness::keep_for(fresh_for, &self.policy);
-        let entry = |item: Item, usage: Usage| {
-            let body = batch.adapter.stored(item.content, around.json);
-            let told = Told {
-                model: around.facts.model.as_ref().unwrap_or(&facts.model),
-                usage: around.facts.usage,
-                first: &body,
-            };
-            let kept_around = || batch.adapter.kept_around(around.text, &told);
-            let meta = Meta {
-                model: facts.model.clone(),
-                // There may be millions of these: what can be told without is left out.
-                resolved_model: around
-                    .facts
-                    .model
-                    .clone()
-                    .filter(|resolved| *resolved != facts.model),
-                upstream: self.upstream.identity().to_owned(),
-                status: 200,
-                usage,
-                took_millis: u32::try_from(around.took.as_millis()).unwrap_or(u32::MAX),
-                content_type: "application/json".to_owned(),
-                around: (items.len() == 1).then(kept_around).flatten(),
-                ..Meta::default()
-            };
-            Entry {
-                operation: batch.adapter.operation(),
-                stored_at: batch.request.began,
-                fresh_for,
-                meta,
-                body,
-            }
-        };
         batch
             .identified
             .keys_of(items)
             .into_iter()
-            .zip(read.into_iter().zip(usage))
-            .map(|(key, (item, usage))| {
-                let entry = entry(item, usage);
+            .zip(read)
+            .map(|(key, item)| {
+                let mut entry = self.entry_of(batch, item, around);
+                entry.meta.usage = shares.next();
+                if items.len() == 1 {
+                    entry.meta.around = batch.kept_around(&entry, around);
+                }
                 let cached = if around.stores {
                     self.store.insert(key, entry, keep_for)
                 } else {
@@ -242,6 +220,28 @@ impl Proxy {
                 (key, cached)
             })
             .collect()
+    }
+
+    /// Makes an entry of an item. There may be millions of these: what can be told
+    /// without being stored is left out.
+    fn entry_of(&self, batch: &Batch, item: Item, around: &Around<'_>) -> Entry {
+        let model = &batch.identified.facts.model;
+        let resolved = around.facts.model.clone();
+        Entry {
+            operation: batch.adapter.operation(),
+            stored_at: batch.request.began,
+            fresh_for: self.fresh_for(&batch.request, batch.adapter.operation()),
+            meta: Meta {
+                model: model.clone(),
+                resolved_model: resolved.filter(|resolved| resolved != model),
+                upstream: self.upstream.identity().to_owned(),
+                status: 200,
+                took_millis: u32::try_from(around.took.as_millis()).unwrap_or(u32::MAX),
+                content_type: "application/json".to_owned(),
+                ..Meta::default()
+            },
+            body: batch.adapter.stored(item.content, around.json),
+        }
     }
 }
 
@@ -255,6 +255,16 @@ impl Batch {
         let positions: Vec<usize> = items.iter().filter_map(first).collect();
         let body = self.adapter.asking_for(&self.request.body, &positions)?;
         Some(body.into())
+    }
+
+    /// What of the text around the only item of a call has to be kept with it.
+    fn kept_around(&self, entry: &Entry, around: &Around<'_>) -> Option<String> {
+        let told = Told {
+            model: entry.meta.answered_by(),
+            usage: around.facts.usage,
+            first: &entry.body,
+        };
+        self.adapter.kept_around(around.text, &told)
     }
 
     fn sizes_of(&self, items: &[usize]) -> Vec<u64> {

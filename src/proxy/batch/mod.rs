@@ -202,7 +202,8 @@ impl Proxy {
                 .iter()
                 .filter_map(|item| slots.get(*item));
             given.fold(0_u64, |sum, given| {
-                sum.saturating_add(given.cached.entry.meta.usage.input)
+                let usage = given.cached.entry.meta.usage;
+                sum.saturating_add(usage.map_or(0, |usage| usage.input))
             })
         };
         let max = batch.adapter.tokens_max(self.upstream.kind());

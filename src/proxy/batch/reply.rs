@@ -12,6 +12,7 @@ use super::super::account::Account;
 use super::super::{Proxy, Reply, ReplyBody};
 use super::{Batch, Slots, Source};
 use crate::backend::Cached;
+use crate::entry::Meta;
 use crate::operation::{ListFrame, Told};
 use crate::policy::cache_status::Tier;
 use crate::policy::{CacheStatus, freshness};
@@ -53,17 +54,15 @@ impl Proxy {
             .iter()
             .filter_map(|item| Some(Arc::clone(&slots.get(*item)?.cached)))
             .collect();
-        let usage = answers.iter().fold(Usage::default(), |sum, cached| {
-            sum.plus(cached.entry.meta.usage)
-        });
+        let usage = usage_of(batch, slots);
         let items = counted(batch, slots);
         let outcome = outcome(slots, items);
         account.outcome(outcome);
         account.status(StatusCode::OK.as_u16());
-        account.usage(Some(usage));
+        account.usage(usage);
         account.items(items);
         let mut headers = self.headers_around(slots, items, outcome);
-        if usage.estimated {
+        if usage.is_some_and(|usage| usage.estimated) {
             headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
         }
         let frame = frame(batch, slots, &answers, usage);
@@ -117,20 +116,18 @@ impl Proxy {
 
 /// What stands around the list: what the provider wrote if it was asked for all of
 /// it, otherwise what is told of the items together.
-fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Usage) -> ListFrame {
+fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Option<Usage>) -> ListFrame {
     let list = batch.adapter.list();
     let own = slots.call.as_ref().and_then(|(_, frame)| frame.as_ref());
     let newest = slots
         .given()
         .max_by_key(|given| given.cached.entry.stored_at)
         .map(|given| &given.cached.entry.meta);
-    let model = newest.map_or("", |meta| {
-        meta.resolved_model.as_ref().unwrap_or(&meta.model)
-    });
+    let model = newest.map_or("", Meta::answered_by);
     let none = Bytes::new();
     let told = Told {
         model,
-        usage: (usage.input > 0).then_some(usage),
+        usage,
         first: answers.first().map_or(&none, |cached| &cached.entry.body),
     };
     let own = own.map(|frame| &**frame);
@@ -146,6 +143,35 @@ fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Usage) ->
             opening: Bytes::from_static(b"{\"data\":["),
             closing: Bytes::from_static(b"]}"),
         })
+}
+
+/// The tokens of all positions; `None` if nobody counted any. They are an estimate
+/// if anything in them is: not what a call of this request's own was billed for as
+/// a whole, however that was shared.
+fn usage_of(batch: &Batch, slots: &Slots) -> Option<Usage> {
+    let mut sum: Option<Usage> = None;
+    let mut uncounted = false;
+    let mut seen = vec![false; batch.identified.len()];
+    for item in &batch.identified.at {
+        let Some(given) = slots.get(*item) else {
+            continue;
+        };
+        let Some(mut usage) = given.cached.entry.meta.usage else {
+            uncounted = true;
+            continue;
+        };
+        let again = seen
+            .get_mut(*item)
+            .is_none_or(|seen| std::mem::replace(seen, true));
+        if given.source == Source::Call && !again {
+            usage.estimated = false;
+        }
+        sum = Some(sum.unwrap_or_default().plus(usage));
+    }
+    sum.map(|sum| Usage {
+        estimated: sum.estimated || uncounted,
+        ..sum
+    })
 }
 
 /// How the positions were answered.

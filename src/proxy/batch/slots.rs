@@ -66,6 +66,17 @@ impl Source {
     }
 }
 
+impl Source {
+    /// How well the answer tells what answers now.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Entry { .. } | Self::Stale { .. } => 0,
+            Self::Joined => 1,
+            Self::Call => 2,
+        }
+    }
+}
+
 impl Slots {
     /// Items of which nothing is known, for this reason.
     pub(super) fn unknown(items: usize, why: Why) -> Self {
@@ -178,29 +189,27 @@ impl Slots {
         true
     }
 
-    /// Takes back the stored answers that are not of the model that answers now:
-    /// the name of a model may come to stand for another one, and vectors of two
-    /// models must not be compared. What answers now is told by the answers of
-    /// calls, or else by the newest stored one. Says whether there were any.
+    /// Takes back the answers that are not of the model that answers now: the name of
+    /// a model may come to stand for another one, and vectors of two models must not
+    /// be compared. What answers now is told by this request's own call, or else by
+    /// those of others, or else by the newest stored answer. Says whether there were
+    /// any.
     pub(super) fn take_back_others(&mut self, adapter: &dyn BatchAdapter) -> bool {
-        let kind = |cached: &Cached| {
-            let meta = &cached.entry.meta;
-            let model = meta.resolved_model.as_ref().unwrap_or(&meta.model);
-            (model.clone(), adapter.shape(&cached.entry.body))
-        };
+        let shape_of = |cached: &Cached| adapter.shape(&cached.entry.body);
         let newest = self
             .given()
-            .max_by_key(|given| (!given.source.is_stored(), given.cached.entry.stored_at))
-            .map(|given| kind(&given.cached));
+            .max_by_key(|given| (given.source.rank(), given.cached.entry.stored_at))
+            .map(|given| Arc::clone(&given.cached));
         let Some(newest) = newest else {
             return false;
         };
+        let (model, shape) = (newest.entry.meta.answered_by(), shape_of(&newest));
         let mut found = false;
         for slot in &mut self.items {
-            let is_other = slot
-                .given
-                .as_ref()
-                .is_some_and(|given| given.source.is_stored() && kind(&given.cached) != newest);
+            let is_other = slot.given.as_ref().is_some_and(|given| {
+                let cached = &given.cached;
+                cached.entry.meta.answered_by() != model || shape_of(cached) != shape
+            });
             if is_other {
                 slot.given = None;
                 slot.why = Why::TooOld;

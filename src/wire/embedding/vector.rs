@@ -134,7 +134,8 @@ impl Vector {
                 Style::Double => buffer.format_finite(double(value)),
             };
             let text = match text.strip_suffix(".0") {
-                Some(whole) if self.whole_as_integers => whole,
+                // As an integer, a negative zero would lose its sign in some languages.
+                Some(whole) if self.whole_as_integers && whole != "-0" => whole,
                 Some(_) | None => text,
             };
             out.extend_from_slice(text.as_bytes());
