@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::{
     Crowd, EmbeddingStyle, Ending, Gate, House, Live, Reply, Request, Response, Store,
@@ -242,6 +243,41 @@ on_each_store! {
             assert!(calls <= 3, "{calls} calls for two batches");
             assert_eq!(house.upstream.sent(item("bad")), 1, "the bad item was sent by another");
         }
+    }
+
+    async fn a_crowd_with_a_bad_batch_is_told_so_without_standing_in_line(store) {
+        let house = House::start(store).await;
+        let gate = Gate::new();
+        let asked = batch(["fine", "bad"]);
+        let leader = leading(&house, &asked, Reply::error(400, "your_fault").after(&gate)).await;
+        house.upstream.always(Reply::error(400, "your_fault").late(Duration::from_millis(200)));
+        let running = Crowd::sending(&house, vec![embed(&asked); 20]);
+        running.arrived(&house).await;
+        let began = Instant::now();
+        gate.open();
+        let mut answers = running.answers().await;
+        answers.push(only(leader).await);
+        for seen in answers {
+            assert_eq!((seen.status, seen.error_code().as_str()), (400, "your_fault"));
+        }
+        assert!(began.elapsed() < Duration::from_secs(3), "they waited for one another");
+        assert!(house.upstream.calls() <= 21);
+    }
+
+    async fn followers_of_a_malformed_answer_ask_for_themselves(store) {
+        let house = House::start(store).await;
+        let gate = Gate::new();
+        let body = r#"{"object":"list","data":[],"model":"m"}"#;
+        let leader = leading(&house, &batch(["a", "b"]), Reply::json(200, body).after(&gate)).await;
+        let asked = batch(["b", "b"]);
+        let running = Crowd::sending(&house, vec![embed(&asked); 5]);
+        running.arrived(&house).await;
+        gate.open();
+        assert_eq!(only(leader).await.text(), body);
+        for seen in running.answers().await {
+            assert_embeds(&seen, &asked, EmbeddingStyle::default());
+        }
+        assert_eq!(house.upstream.sent("a"), 1);
     }
 
     async fn followers_of_a_failed_call_elect_one_to_try_again(store) {

@@ -110,6 +110,20 @@ on_each_store! {
         }
     }
 
+    async fn a_negative_zero_keeps_its_sign_in_every_language(store) {
+        let house = House::start(store).await;
+        for numbers in ["-0.0,0.5", "1.0,-0.0", "1,-0.0,0.5"] {
+            let asked = batch([numbers]);
+            house.upstream.next(Reply::json(200, written(&[&format!("[{numbers}]")])));
+            house.embed(&asked).await;
+            let hit = house.embed(&asked).await;
+            assert_eq!(hit.x_cache(), "HIT", "{numbers}");
+            // Without its point it is an integer to some readers, and those have no
+            // negative zero.
+            assert!(hit.text().contains("-0.0"), "{numbers}: {}", hit.text());
+        }
+    }
+
     async fn a_vector_that_came_as_base64_is_printed_wide(store) {
         let house = House::start(store).await;
         house.upstream.embeds(EmbeddingStyle::printing(Floats::Short));

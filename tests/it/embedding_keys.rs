@@ -171,7 +171,7 @@ on_each_store! {
 
     async fn what_is_no_question_at_all_gets_the_providers_own_refusal(store) {
         let house = House::start(store).await;
-        for body in ["", "{", "[]", "null", "{\"model\":\"m\"}", "{\"input\":\"x\"}", "{\"input\":\"x\",\"input\":\"y\",\"model\":\"m\"}"] {
+        for body in ["", "{", "[]", "null", "{\"model\":\"m\"}", "{\"input\":\"x\"}", "{\"model\":\"m\",\"input\":\"\\ud800\"}", "{\"input\":\"x\",\"input\":\"y\",\"model\":\"m\"}"] {
             house.upstream.next(Reply::error(400, "not_a_question"));
             let seen = house.send(&Request::post("/v1/embeddings", body).bearer(ALICE)).await;
             assert_eq!((seen.status, seen.error_code().as_str()), (400, "not_a_question"), "{body}");

@@ -132,6 +132,20 @@ on_each_store! {
         assert_eq!(input, json!(["one \u{e9} \"x\"", "two"]));
     }
 
+    async fn a_batch_of_many_megabytes_is_cut_to_what_is_new(store) {
+        // Of a kind that has no limit to what it takes at once.
+        let setup = House::with(store).set("REPRISE_UPSTREAM_KIND", "compatible");
+        let house = setup.start().await;
+        let long = "text that \u{1f600} goes \"on\" ".repeat(500);
+        let items = |range: std::ops::Range<u32>| range.map(|number| format!("{number} {long}"));
+        house.embed(&batch(items(0..300))).await;
+        let asked = batch(items(200..600));
+        let seen = house.embed(&asked).await;
+        assert_eq!((seen.x_cache(), counted(&seen)), ("PARTIAL", (Some(100), Some(300))));
+        assert_embeds(&seen, &asked, EmbeddingStyle::default());
+        assert!(house.upstream.last().json() == batch(items(300..600)), "other items were sent");
+    }
+
     async fn what_looks_like_the_input_is_left_alone(store) {
         let house = House::start(store).await;
         house.embed(&json!({"model": "m", "input": ["known"], "x": {"input": ["x"]}})).await;
