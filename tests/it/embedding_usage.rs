@@ -115,6 +115,21 @@ on_each_store! {
         assert!(usage(&shorter) < usage(&longer), "apportioned by size");
     }
 
+    async fn more_than_the_provider_takes_at_once_is_not_put_together_of_parts(store) {
+        let house = House::start(store).await;
+        for item in ["half", "other half"] {
+            let asked = batch([item]);
+            house.upstream.next(billing(&asked, 200_000));
+            house.embed(&asked).await;
+            assert_eq!(house.embed(&asked).await.x_cache(), "HIT");
+        }
+        let refused = Reply::error(400, "max_tokens_per_request");
+        house.upstream.next(refused);
+        let seen = house.embed(&batch(["half", "other half"])).await;
+        assert_eq!((seen.status, seen.error_code().as_str()), (400, "max_tokens_per_request"));
+        assert_eq!(seen.x_cache(), "BYPASS");
+    }
+
     async fn a_share_of_nothing_is_told_as_well(store) {
         let house = House::start(store).await;
         let asked = batch(["a".to_owned(), "long ".repeat(200)]);

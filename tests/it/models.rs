@@ -232,13 +232,17 @@ on_each_store! {
         assert_eq!(house.upstream.probes(), 2);
     }
 
-    async fn other_methods_pass(store) {
+    async fn other_methods_pass_and_a_model_that_is_deleted_is_forgotten(store) {
         let house = House::start(store).await;
-        get(&house, "/v1/models/one").await;
+        for path in ["/v1/models/one", "/v1/models/two"] {
+            get(&house, path).await;
+        }
         for _ in 0..2 {
             let seen = house.send(&Request::new("DELETE", "/v1/models/one").bearer(ALICE)).await;
             assert_eq!((seen.status, seen.x_cache()), (200, "BYPASS"));
             assert_eq!(house.upstream.last().method, "DELETE");
         }
+        assert_eq!(get(&house, "/v1/models/one").await.x_cache(), "MISS");
+        assert_eq!(get(&house, "/v1/models/two").await.x_cache(), "HIT");
     }
 }
