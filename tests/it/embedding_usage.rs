@@ -148,7 +148,7 @@ on_each_store! {
 
     async fn a_provider_that_bills_nothing_is_told_so_in_a_hit_as_in_a_miss(store) {
         let house = House::start(store).await;
-        for asked in [batch(["free"]), batch(["free", "of charge"]), batch(["of charge", "for nothing"])] {
+        for asked in [batch(["free"]), batch(["of charge", "for nothing"])] {
             house.upstream.next(billing(&asked, 0));
             for _ in 0..2 {
                 let seen = house.embed(&asked).await;
