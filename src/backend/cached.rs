@@ -1,21 +1,33 @@
 //! An answer in memory, and the forms rendered from it.
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
 use crate::entry::Entry;
+
+/// A form in which an answer is given out that is not the stored one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rendition {
+    /// A stream of events that does not tell usage.
+    Stream,
+    /// A stream of events that does.
+    StreamWithUsage,
+    /// A vector as JSON numbers.
+    Numbers,
+}
 
 /// An answer in memory.
 #[derive(Debug)]
 pub struct Cached {
     /// The answer.
     pub entry: Entry,
-    /// The answer as a stream of events, without and with a usage event, once
-    /// somebody asked for it; `None` inside if it cannot be told as one. Not
-    /// counted into the memory tier's bound.
-    pub stream_forms: [OnceLock<Option<Bytes>>; 2],
+    /// The renditions that somebody asked for; `None` inside if the answer cannot be
+    /// told so.
+    renditions: [OnceLock<Option<Bytes>>; 3],
+    /// Whether a rendition was asked for that is only kept the second time.
+    asked_before: AtomicBool,
     /// When the backend was last told that the answer is in use, in seconds on
     /// the memory tier's own clock.
     pub(super) touched: AtomicU64,
@@ -26,28 +38,61 @@ impl Cached {
     pub const fn new(entry: Entry) -> Self {
         Self {
             entry,
-            stream_forms: [OnceLock::new(), OnceLock::new()],
+            renditions: [const { OnceLock::new() }; 3],
+            asked_before: AtomicBool::new(false),
             touched: AtomicU64::new(0),
         }
     }
 
-    /// The answer as a stream of events, rendered by the first who asks.
-    pub fn stream_form(
+    /// The answer in another form, rendered by the first who asks; `None` if it
+    /// cannot be told so.
+    pub fn rendition(
         &self,
-        with_usage: bool,
+        which: Rendition,
         render: impl FnOnce() -> Option<Bytes>,
     ) -> Option<Bytes> {
-        let [without, with] = &self.stream_forms;
-        let form = if with_usage { with } else { without };
-        form.get_or_init(render).clone()
+        self.place(which)
+            .map_or_else(|| None, |place| place.get_or_init(render).clone())
     }
 
-    /// The bytes the answer takes in memory, rendered forms left out.
-    pub(super) fn weight(&self) -> u64 {
+    /// The answer in another form, if it is rendered.
+    pub fn rendered(&self, which: Rendition) -> Option<&Bytes> {
+        self.place(which)?.get()?.as_ref()
+    }
+
+    /// Whether this is asked for the first time. What takes much more room rendered
+    /// than stored is only worth keeping for those who come again.
+    pub fn is_asked_first(&self) -> bool {
+        !self.asked_before.swap(true, Ordering::Relaxed)
+    }
+
+    fn place(&self, which: Rendition) -> Option<&OnceLock<Option<Bytes>>> {
+        self.renditions.get(match which {
+            Rendition::Stream => 0,
+            Rendition::StreamWithUsage => 1,
+            Rendition::Numbers => 2,
+        })
+    }
+
+    /// The bytes the stored form of the answer takes in memory.
+    pub(super) fn stored_weight(&self) -> u64 {
         /// The struct itself, the key, the short strings and the table's share.
         const OVERHEAD: usize = 768;
         let meta = &self.entry.meta;
         let tags: usize = meta.tags.iter().map(String::len).sum();
-        u64::try_from(OVERHEAD + self.entry.body.len() + tags).unwrap_or(u64::MAX)
+        let around = meta.around.as_ref().map_or(0, String::len);
+        let bytes = OVERHEAD + self.entry.body.len() + tags + around;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    /// The bytes the answer takes in memory now. Grows when a form is rendered.
+    pub(super) fn weight(&self) -> u64 {
+        let rendered: usize = self
+            .renditions
+            .iter()
+            .filter_map(|place| Some(place.get()?.as_ref()?.len()))
+            .sum();
+        self.stored_weight()
+            .saturating_add(u64::try_from(rendered).unwrap_or(u64::MAX))
     }
 }

@@ -106,6 +106,7 @@ async fn keeps_the_contract<B: Entries + Records>(backend: &B) {
     entries_are_kept_replaced_and_removed(backend).await;
     any_bytes_come_back(backend).await;
     many_at_once_are_all_kept(backend).await;
+    many_are_read_in_their_order(backend).await;
     entries_end_when_their_time_is_over(backend).await;
     records_are_made_once(backend).await;
     sizes_are_told(backend).await;
@@ -150,6 +151,18 @@ async fn many_at_once_are_all_kept(backend: &impl Entries) {
     assert!(join_all(gets).await.iter().all(|found| *found));
 }
 
+async fn many_are_read_in_their_order(backend: &impl Entries) {
+    assert_eq!(backend.get_many(&[]).await, Ok(Vec::new()));
+    let (known, unknown) = (Key::for_tests, Key::for_tests(255));
+    let keys = [known(249), unknown, known(10), known(249)];
+    let value = |seed: u8| Some(Bytes::copy_from_slice(&[seed; 500]));
+    let expected = vec![value(249), None, value(10), value(249)];
+    assert_eq!(backend.get_many(&keys).await, Ok(expected));
+    let keys: Vec<Key> = (10..250).map(known).collect();
+    let found = backend.get_many(&keys).await.unwrap();
+    assert!((10..250).map(value).eq(found));
+}
+
 async fn entries_end_when_their_time_is_over(backend: &impl Entries) {
     let (short, none) = (Key::for_tests(4), Key::for_tests(5));
     let moment = Duration::from_millis(40);
@@ -161,6 +174,8 @@ async fn entries_end_when_their_time_is_over(backend: &impl Entries) {
     sleep(moment + Duration::from_millis(20)).await;
     assert_eq!(backend.get(&short).await, Ok(None));
     assert_eq!(backend.get(&none).await, Ok(None));
+    let both = backend.get_many(&[short, none]).await;
+    assert_eq!(both, Ok(vec![None, None]));
     backend
         .put(short, record_of(b"s", Duration::MAX))
         .await

@@ -97,6 +97,13 @@ impl Entries for Guard {
         self.shared.run(reads, "get", inner.get(key)).boxed()
     }
 
+    fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>> {
+        let Shared { inner, reads, .. } = &*self.shared;
+        self.shared
+            .run(reads, "get_many", inner.get_many(keys))
+            .boxed()
+    }
+
     fn put(&self, key: Key, record: Record) -> BoxFuture<'_, Result<(), BackendError>> {
         let Shared { inner, writes, .. } = &*self.shared;
         self.shared

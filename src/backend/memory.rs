@@ -43,6 +43,8 @@ pub(super) struct Epoch(u64);
 struct Held {
     cached: Arc<Cached>,
     until: Instant,
+    /// What it weighed when it was put in: the table takes off what it put on.
+    weight: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -50,7 +52,7 @@ struct ByBytes;
 
 impl Weighter<Key, Held> for ByBytes {
     fn weight(&self, _key: &Key, held: &Held) -> u64 {
-        held.cached.weight()
+        held.weight
     }
 }
 
@@ -130,6 +132,17 @@ impl Memory {
         });
     }
 
+    /// Weighs an answer again that has grown, if it is still held.
+    pub(super) fn weigh_again(&self, key: &Key, cached: &Arc<Cached>) {
+        self.in_stripe(key, |_epoch| {
+            let held = self.table.peek(key);
+            if let Some(held) = held.filter(|held| Arc::ptr_eq(&held.cached, cached)) {
+                let weight = cached.weight();
+                self.table.insert(*key, Held { weight, ..held });
+            }
+        });
+    }
+
     /// To be asked for before reading from the backend.
     pub(super) fn epoch(&self, key: &Key) -> Epoch {
         Epoch(self.in_stripe(key, |epoch| *epoch))
@@ -167,6 +180,7 @@ impl Memory {
         let held = Held {
             cached: Arc::clone(cached),
             until,
+            weight: cached.weight(),
         };
         self.table.insert(key, held);
         #[expect(
@@ -191,7 +205,10 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::backend::Rendition;
     use crate::backend::contract::entry_of;
 
     const MINUTE: Duration = Duration::from_mins(1);
@@ -253,6 +270,43 @@ mod tests {
             assert!(memory.bytes() <= bytes_max);
         }
         assert!(memory.bytes() > bytes_max / 2, "and is made use of");
+    }
+
+    #[tokio::test]
+    async fn what_is_rendered_counts_and_the_bound_holds() {
+        let bytes_max = 4 << 20;
+        let memory = Memory::new(bytes_max);
+        let until = Instant::now() + MINUTE;
+        for seed in 0..=255 {
+            let key = Key::for_tests(seed);
+            let cached = cached(1, &[seed; 1000]);
+            memory.put(key, &cached, until);
+            let before = memory.bytes();
+            let rendered = Bytes::from(vec![seed; 50_000]);
+            cached.rendition(Rendition::Numbers, || Some(rendered));
+            memory.weigh_again(&key, &cached);
+            let grown = memory.bytes() >= before + 50_000;
+            assert!(grown || memory.bytes() > bytes_max / 2, "{before}");
+            assert!(memory.bytes() <= bytes_max);
+        }
+        for seed in 0..=255 {
+            memory.remove(&Key::for_tests(seed));
+        }
+        assert_eq!((memory.bytes(), memory.entries()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_does_not_come_back_by_being_weighed() {
+        let memory = Memory::new(1 << 20);
+        let (key, until) = (Key::for_tests(1), Instant::now() + MINUTE);
+        let (old, new) = (cached(1, b"old"), cached(2, b"new"));
+        memory.put(key, &old, until);
+        memory.put(key, &new, until);
+        memory.weigh_again(&key, &old);
+        assert_eq!(body_of(&memory, &key), Some(b"new".to_vec()));
+        memory.remove(&key);
+        memory.weigh_again(&key, &new);
+        assert_eq!(body_of(&memory, &key), None);
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ use crate::key::Key;
 use crate::wire::Operation;
 
 pub use breaker::Standing;
-pub use cached::Cached;
+pub use cached::{Cached, Rendition};
 pub use error::BackendError;
 pub use options::{BackendChoice, BackendOptions};
 pub use store::{Health, Store};
@@ -51,6 +51,10 @@ pub trait Entries: Send + Sync + Debug {
 
     /// The entry of a key, unless there is none or its time is over.
     fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Bytes>, BackendError>>;
+
+    /// The entries of several keys at once, each as [`Entries::get`] gives it, in the
+    /// order of the keys.
+    fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>>;
 
     /// Keeps an entry for the time it says, in the place of any other of the key.
     fn put(&self, key: Key, record: Record) -> BoxFuture<'_, Result<(), BackendError>>;

@@ -85,6 +85,13 @@ impl Entries for Scripted {
         self.answer(false, |state| state.entries.get(key).cloned())
     }
 
+    fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>> {
+        self.answer(false, |state| {
+            let entries = &state.entries;
+            keys.iter().map(|key| entries.get(key).cloned()).collect()
+        })
+    }
+
     // What is not polled is not done: a real backend is asked when its future is.
     fn put(&self, key: Key, record: Record) -> BoxFuture<'_, Result<(), BackendError>> {
         async move {

@@ -3,12 +3,12 @@
 //! Looking up never fails and never takes longer than the backend's deadline.
 //! Inserting never waits. What cannot be read is a miss, counted and removed.
 
+mod reading;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::metrics::counter;
-use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -23,15 +23,9 @@ use super::secret::Secrets;
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{BackendChoice, BackendError, BackendOptions, Entries, Records, Size, metrics};
 use crate::clock::Clock;
-use crate::entry::{self, Entry, Limits, OpenError};
+use crate::entry::Entry;
 use crate::key::{CacheSecret, Key};
-use crate::policy::cache_status::Tier;
 
-/// Opening longer values than this would hold up the thread's other requests.
-const OPEN_INLINE_BYTES_MAX: usize = 128 * 1024;
-/// How long an entry that was read from the backend is at least held in memory.
-/// The backend alone knows when a stale one is to be forgotten.
-const HOLD_MIN: Duration = Duration::from_mins(1);
 /// A time further off than any process lives.
 const FAR_OFF: Duration = Duration::from_hours(24 * 365 * 10);
 
@@ -107,43 +101,9 @@ impl Store {
         })))
     }
 
-    /// Looks in memory only. Waits for nothing.
-    pub fn lookup_memory(&self, key: &Key) -> Option<Arc<Cached>> {
-        let hit = self.0.memory.get(key)?;
-        if hit.touch_due
-            && let Some(backed) = &self.0.backed
-        {
-            backed.guard.touch(key);
-        }
-        Some(hit.cached)
-    }
-
-    /// Looks in memory, then in the backend. The tier says where the looking
-    /// ended. Never fails: what cannot be read is a miss.
-    pub async fn lookup(&self, key: &Key) -> (Option<Arc<Cached>>, Tier) {
-        if let Some(cached) = self.lookup_memory(key) {
-            return (Some(cached), Tier::Memory);
-        }
-        let Some(backed) = &self.0.backed else {
-            return (None, Tier::Memory);
-        };
-        match backed.queue.pending(key) {
-            Some(Change::Put(cached, until)) if until > Instant::now() => {
-                return (Some(cached), Tier::Memory);
-            }
-            Some(Change::Put(..) | Change::Remove) => return (None, Tier::Memory),
-            None => {}
-        }
-        (self.read(backed, key).await, Tier::Backend)
-    }
-
-    /// Looks several up, as [`Store::lookup`] does one; in the order of the keys.
-    pub async fn lookup_many(&self, keys: &[Key]) -> Vec<(Option<Arc<Cached>>, Tier)> {
-        let mut found = Vec::new();
-        for key in keys {
-            found.push(self.lookup(key).await);
-        }
-        found
+    /// Takes note that an answer has grown by a form that was rendered of it.
+    pub fn weigh_again(&self, key: &Key, cached: &Arc<Cached>) {
+        self.0.memory.weigh_again(key, cached);
     }
 
     /// Keeps an answer: in memory at once, in the backend behind the reply. If one
@@ -225,49 +185,6 @@ impl Store {
             tracing::warn!(left, "stopping before all answers were written");
         }
     }
-
-    async fn read(&self, backed: &Backed, key: &Key) -> Option<Arc<Cached>> {
-        let since = self.0.memory.epoch(key);
-        let sealed = match backed.guard.get(key).await {
-            Ok(sealed) => sealed?,
-            Err(BackendError::Corrupt(cause)) => {
-                tracing::warn!(?key, cause, "a stored value is damaged and removed");
-                discard(backed, *key, "corrupt");
-                return None;
-            }
-            // Counted, timed and, when it opens the breaker, logged by the guard.
-            Err(_counted) => return None,
-        };
-        match open_entry(sealed, *key).await {
-            Ok(entry) => {
-                let hold = self.hold(&entry);
-                let cached = Arc::new(Cached::new(entry));
-                self.0
-                    .memory
-                    .admit(*key, &cached, Instant::now() + hold, since);
-                Some(cached)
-            }
-            Err(error) if error.is_damage() => {
-                tracing::warn!(?key, %error, "a stored value is damaged and removed");
-                discard(backed, *key, error.as_str());
-                None
-            }
-            Err(error) => {
-                tracing::debug!(?key, %error, "a stored value is of another version");
-                counter!(metrics::CORRUPT, "reason" => error.as_str()).increment(1);
-                None
-            }
-        }
-    }
-
-    /// How long an entry from the backend is held in memory: while it is fresh.
-    fn hold(&self, entry: &Entry) -> Duration {
-        let age = self.0.clock.unix_millis().saturating_sub(entry.stored_at);
-        entry
-            .fresh_for
-            .saturating_sub(Duration::from_millis(age))
-            .clamp(HOLD_MIN, FAR_OFF)
-    }
 }
 
 const MEMORY: &str = "memory";
@@ -307,23 +224,6 @@ fn open_embedded(
             Ok(None)
         }
     }
-}
-
-async fn open_entry(sealed: Bytes, key: Key) -> Result<Entry, OpenError> {
-    let is_long = sealed.len() > OPEN_INLINE_BYTES_MAX;
-    let open = move || entry::open(&sealed, &key, Limits::default());
-    if is_long {
-        tokio::task::spawn_blocking(open)
-            .await
-            .unwrap_or(Err(OpenError::Undecodable))
-    } else {
-        open()
-    }
-}
-
-fn discard(backed: &Backed, key: Key, reason: &'static str) {
-    counter!(metrics::CORRUPT, "reason" => reason).increment(1);
-    backed.queue.remove_damaged(key);
 }
 
 #[cfg(test)]

@@ -7,10 +7,13 @@ use redis::{AsyncCommands as _, cmd};
 use secrecy::SecretString;
 use tokio::time::{sleep, timeout};
 
+use bytes::Bytes;
+
 use super::*;
 use crate::backend::contract::{TemporaryFolder, entry_of};
 use crate::backend::redis::test_server::Server;
 use crate::clock::SystemClock;
+use crate::policy::cache_status::Tier;
 
 const HOUR: Duration = Duration::from_hours(1);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -138,6 +141,59 @@ async fn a_configured_secret_needs_no_backend() {
     let store = Store::open(&options, Arc::new(SystemClock)).unwrap();
     let secret = store.secret(Duration::ZERO).await;
     assert_eq!(*secret, CacheSecret::from_passphrase("pass"));
+}
+
+/// What is found of several keys at once, and where.
+async fn found_of(store: &Store, keys: &[Key]) -> Vec<Option<(Bytes, Tier)>> {
+    let found = store.lookup_many(keys).await.into_iter();
+    found
+        .map(|(cached, tier)| Some((cached?.entry.body.clone(), tier)))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_found_wherever_each_of_them_is() {
+    let folder = TemporaryFolder::new();
+    let keys: Vec<Key> = (0..=255).map(Key::for_tests).collect();
+    let body = |seed: u8| vec![seed; 2000];
+    let before = open(BackendChoice::Embedded, &folder.0);
+    for seed in 0..200 {
+        before.insert(keys[usize::from(seed)], entry_of(1, &body(seed)), HOUR);
+    }
+    before.close(PATIENCE).await;
+    let store = open(BackendChoice::Embedded, &folder.0);
+    for seed in 150..220 {
+        store.insert(keys[usize::from(seed)], entry_of(2, &body(seed)), HOUR);
+    }
+    store.remove(&keys[3]);
+    let expected = |tier: Tier| -> Vec<_> {
+        (0..=255_u8)
+            .map(|seed| match seed {
+                3 | 220.. => None,
+                150.. => Some((body(seed).into(), Tier::Memory)),
+                _ => Some((body(seed).into(), tier)),
+            })
+            .collect()
+    };
+    assert_eq!(found_of(&store, &keys).await, expected(Tier::Backend));
+    assert_eq!(found_of(&store, &keys).await, expected(Tier::Memory));
+    assert!(found_of(&store, &[]).await.is_empty());
+    assert_eq!(
+        found_of(&store, &keys[9..10]).await,
+        [Some((body(9).into(), Tier::Memory))]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_is_gone_hides_nothing_that_is_in_memory() {
+    let mut server = Server::start(&[]);
+    let store = over_connected(&server).await;
+    let keys: Vec<Key> = (0..=255).map(Key::for_tests).collect();
+    store.insert(keys[7], entry_of(1, b"seven"), HOUR);
+    server.kill();
+    let found = found_of(&store, &keys).await;
+    assert_eq!(found[7], Some(("seven".into(), Tier::Memory)));
+    assert_eq!(found.iter().flatten().count(), 1);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub(super) struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            changes: 10_000,
+            changes: 65_536,
             bytes: 256 * 1024 * 1024,
         }
     }
@@ -272,7 +272,7 @@ impl State {
 
 fn weight(change: &Change) -> u64 {
     match change {
-        Change::Put(cached, _) => cached.weight(),
+        Change::Put(cached, _) => cached.stored_weight(),
         Change::Remove => 0,
     }
 }

@@ -46,8 +46,17 @@ pub trait BatchAdapter: Debug + Send + Sync {
     /// model answers.
     fn shape(&self, stored: &Bytes) -> usize;
 
-    /// Writes a stored item as the one at `position` of a list.
-    fn write(&self, stored: &Bytes, position: usize, encoding: Encoding, out: &mut Vec<u8>);
+    /// Writes what stands before the value of the item at `position` of a list.
+    fn write_head(&self, position: usize, out: &mut Vec<u8>);
+
+    /// Writes the value of a stored item.
+    fn write_value(&self, stored: &Bytes, encoding: Encoding, out: &mut Vec<u8>);
+
+    /// Writes what stands behind the value of an item.
+    fn write_tail(&self, out: &mut Vec<u8>);
+
+    /// Whether writing a value takes so long that it is worth keeping.
+    fn keeps_values(&self, encoding: Encoding) -> bool;
 
     /// An answer of this family with an empty list.
     fn empty(&self, told: &Told<'_>) -> Vec<u8>;

@@ -67,12 +67,20 @@ impl BatchAdapter for Moderation {
         0
     }
 
-    fn write(&self, stored: &Bytes, _position: usize, _encoding: Encoding, out: &mut Vec<u8>) {
+    fn write_head(&self, _position: usize, _out: &mut Vec<u8>) {}
+
+    fn write_value(&self, stored: &Bytes, _encoding: Encoding, out: &mut Vec<u8>) {
         let (items, _) = apart(stored);
         match items.first() {
             Some(result) => out.extend_from_slice(result),
             None => out.extend_from_slice(b"null"),
         }
+    }
+
+    fn write_tail(&self, _out: &mut Vec<u8>) {}
+
+    fn keeps_values(&self, _encoding: Encoding) -> bool {
+        false
     }
 
     /// What stood around the first item: an id names one answer, and of those
@@ -113,7 +121,7 @@ mod tests {
         };
         assert_eq!(Moderation.empty(&told), frame.to_bytes());
         let mut out = Vec::new();
-        Moderation.write(&stored, 5, Encoding::Numbers, &mut out);
+        Moderation.write_value(&stored, Encoding::Numbers, &mut out);
         assert_eq!(out, br#"{"flagged":true,"categories":{}}"#);
     }
 

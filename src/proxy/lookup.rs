@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::reply::stream_form;
 use super::{Proxy, Question, Request};
 use crate::access::{Standing, Verdict};
 use crate::backend::Cached;
@@ -82,7 +81,7 @@ impl Proxy {
         let (Some(cached), tier) = self.store.lookup(&question.identified.key).await else {
             return Found::nothing(Why::Absent);
         };
-        if question.identified.facts.wants_stream && stream_form(question, &cached).is_none() {
+        if question.identified.facts.wants_stream && self.stream_form(question, &cached).is_none() {
             return Found::nothing(Why::Absent);
         }
         match self.freshness(&question.request, &cached) {

@@ -1,5 +1,7 @@
 //! Step five: the answer, in the form the caller asked for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -7,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::account::Account;
 use super::{Proxy, ProxyError, Question};
-use crate::backend::Cached;
+use crate::backend::{Cached, Rendition};
 use crate::policy::{CacheStatus, freshness};
 use crate::wire::json;
 
@@ -47,7 +49,7 @@ impl Proxy {
     pub(super) fn reply_stored(
         &self,
         question: &Question,
-        cached: &Cached,
+        cached: &Arc<Cached>,
         outcome: CacheStatus,
         mut account: Account,
     ) -> Reply {
@@ -55,7 +57,7 @@ impl Proxy {
         let entry = &cached.entry;
         let streamed = facts
             .wants_stream
-            .then(|| stream_form(question, cached))
+            .then(|| self.stream_form(question, cached))
             .flatten();
         let mut headers = HeaderMap::with_capacity(8);
         let body = if let Some(stream) = streamed {
@@ -84,18 +86,28 @@ impl Proxy {
             body: ReplyBody::Full(body),
         }
     }
-}
 
-/// The stored answer as a stream, rendered once; `None` if it cannot be told as one.
-pub(super) fn stream_form(question: &Question, cached: &Cached) -> Option<Bytes> {
-    let with_usage = question.identified.facts.wants_usage;
-    cached.stream_form(with_usage, || {
-        let answer = json::parse(&cached.entry.body).ok()?;
-        question
-            .adapter
-            .replay(&answer, with_usage)
-            .map(Bytes::from)
-    })
+    /// The stored answer as a stream, rendered once; `None` if it cannot be told as one.
+    pub(super) fn stream_form(&self, question: &Question, cached: &Arc<Cached>) -> Option<Bytes> {
+        let with_usage = question.identified.facts.wants_usage;
+        let which = if with_usage {
+            Rendition::StreamWithUsage
+        } else {
+            Rendition::Stream
+        };
+        if let Some(rendered) = cached.rendered(which) {
+            return Some(rendered.clone());
+        }
+        let stream = cached.rendition(which, || {
+            let answer = json::parse(&cached.entry.body).ok()?;
+            question
+                .adapter
+                .replay(&answer, with_usage)
+                .map(Bytes::from)
+        });
+        self.store.weigh_again(&question.identified.key, cached);
+        stream
+    }
 }
 
 /// The head of an answer that is passed on as it is recorded. Its length is left

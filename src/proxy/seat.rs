@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::account::Account;
 use super::lookup::Why;
-use super::reply::{relayed_headers, stream_form};
+use super::reply::relayed_headers;
 use super::{Proxy, ProxyError, Question, Reply, ReplyBody};
 use crate::access::Standing;
 use crate::backend::Cached;
@@ -177,7 +177,7 @@ impl Proxy {
         }
         match cursor.end().await {
             End::Complete(Some(answer))
-                if wanted == Form::Json || stream_form(question, &answer).is_some() =>
+                if wanted == Form::Json || self.stream_form(question, &answer).is_some() =>
             {
                 Followed::Reply(self.reply_stored(
                     question,

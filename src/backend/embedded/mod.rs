@@ -139,6 +139,11 @@ impl Entries for Embedded {
         self.ask(|reply| Question::Get(id, reply))
     }
 
+    fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>> {
+        let ids = keys.iter().map(|key| *key.id()).collect();
+        self.ask(|reply| Question::GetMany(ids, reply))
+    }
+
     fn put(&self, key: Key, record: Record) -> BoxFuture<'_, Result<(), BackendError>> {
         let write = self.write(Work::Put(*key.id(), record));
         async move { write.await.map(|_none| ()) }.boxed()

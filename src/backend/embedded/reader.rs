@@ -22,6 +22,8 @@ type Reply<T> = oneshot::Sender<Result<T, BackendError>>;
 pub(super) enum Question {
     /// The entry of an id.
     Get([u8; 32], Reply<Option<Bytes>>),
+    /// The entries of several ids.
+    GetMany(Vec<[u8; 32]>, Reply<Vec<Option<Bytes>>>),
     /// How much is kept.
     Size(Reply<Size>),
     /// Whether the file can be read.
@@ -37,6 +39,9 @@ pub(super) fn run(shared: &Shared, questions: &Mutex<Receiver<Question>>) {
     while let Some(question) = receive(questions) {
         match question {
             Question::Get(id, reply) => reader.reply(reply, |reader| reader.get(&id)),
+            Question::GetMany(ids, reply) => reader.reply(reply, |reader| {
+                ids.iter().map(|id| reader.get(id)).collect()
+            }),
             Question::Size(reply) => reader.reply(reply, Reader::size),
             Question::Ping(reply) => reader.reply(reply, Reader::ping),
         }

@@ -4,7 +4,7 @@
 //! Every key is ours: `<prefix>:e1:` and the 32 raw bytes of an entry's id, or
 //! `<prefix>:r:` and a name from this source. Nothing a client sends is in any
 //! name. There are no hash tags, so that a Cluster spreads entries over its
-//! slots; no command here needs two keys. Every entry has a time to live. The
+//! slots; the one command with several keys is split by the client. Every entry has a time to live. The
 //! one record, the cache's secret, has none: without it all entries are lost.
 
 mod address;
@@ -91,6 +91,28 @@ impl Entries for Redis {
         async move {
             let found: Option<Vec<u8>> = read(self.query(command).await?)?;
             Ok(found.map(Bytes::from))
+        }
+        .boxed()
+    }
+
+    /// One command. On a Cluster the client splits it by slots and puts the answers
+    /// together.
+    fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>> {
+        let mut command = cmd("MGET");
+        for key in keys {
+            command.arg(self.entry_key(key));
+        }
+        let is_none = keys.is_empty();
+        async move {
+            // Redis takes a question for nothing as an error.
+            if is_none {
+                return Ok(Vec::new());
+            }
+            let found: Vec<Option<Vec<u8>>> = read(self.query(command).await?)?;
+            Ok(found
+                .into_iter()
+                .map(|value| value.map(Bytes::from))
+                .collect())
         }
         .boxed()
     }

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::super::account::Account;
 use super::super::{Proxy, Reply, ReplyBody};
 use super::{Batch, Slots, Source};
-use crate::backend::Cached;
+use crate::backend::{Cached, Rendition, Store};
 use crate::entry::Meta;
 use crate::operation::{ListFrame, Told};
 use crate::policy::cache_status::Tier;
@@ -33,6 +33,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// An answer being written.
 struct Writing {
+    store: Store,
     batch: Arc<Batch>,
     /// The answer at each position.
     answers: Vec<Arc<Cached>>,
@@ -67,6 +68,7 @@ impl Proxy {
         }
         let frame = frame(batch, slots, &answers, usage);
         let mut writing = Writing {
+            store: self.store.clone(),
             batch: Arc::clone(batch),
             answers,
             next: 0,
@@ -231,7 +233,6 @@ impl Writing {
     /// Writes items, and what closes the list behind the last, until `out` is as
     /// long as `enough`.
     fn write(&mut self, out: &mut Vec<u8>, enough: usize) {
-        let encoding = self.batch.identified.facts.encoding;
         while out.len() < enough {
             let Some(cached) = self.answers.get(self.next) else {
                 if let Some(closing) = self.closing.take() {
@@ -242,9 +243,34 @@ impl Writing {
             if self.next > 0 {
                 out.push(b',');
             }
-            let stored = &cached.entry.body;
-            self.batch.adapter.write(stored, self.next, encoding, out);
+            self.batch.adapter.write_head(self.next, out);
+            self.write_value(cached, out);
+            self.batch.adapter.write_tail(out);
             self.next += 1;
+        }
+    }
+
+    /// Writes the value of the next item. One that takes long to write is kept as it
+    /// is written once it is asked for again, if it is held in memory.
+    fn write_value(&self, cached: &Arc<Cached>, out: &mut Vec<u8>) {
+        let adapter = self.batch.adapter;
+        let identified = &self.batch.identified;
+        let encoding = identified.facts.encoding;
+        let stored = &cached.entry.body;
+        if !adapter.keeps_values(encoding) {
+            return adapter.write_value(stored, encoding, out);
+        }
+        if let Some(kept) = cached.rendered(Rendition::Numbers) {
+            return out.extend_from_slice(kept);
+        }
+        let start = out.len();
+        adapter.write_value(stored, encoding, out);
+        let key = identified.at.get(self.next);
+        let key = key.and_then(|item| identified.keys.get(*item));
+        if let Some(key) = key.filter(|_| !cached.is_asked_first()) {
+            let value = out.get(start..).map(Bytes::copy_from_slice);
+            cached.rendition(Rendition::Numbers, || value);
+            self.store.weigh_again(key, cached);
         }
     }
 

@@ -49,6 +49,9 @@ impl Proxy {
         batch: &Arc<Batch>,
         slots: &mut Slots,
     ) -> Result<(), Unfilled> {
+        if !slots.is_missing_any() {
+            return Ok(());
+        }
         let mut way = match batch.request.directives.lookup {
             Lookup::Allowed => Way::Join,
             Lookup::Refresh | Lookup::Bypass => Way::Lead,
