@@ -126,10 +126,9 @@ pub struct Peeked {
 pub fn seal(entry: &Entry, key: &Key) -> Result<Vec<u8>, SealError> {
     let meta = minicbor::to_vec(&entry.meta).map_err(|_cbor| SealError::MetaTooLong)?;
     let compressed = match entry.operation {
-        // Noise, but for a few bits: not worth the time (decision 7).
-        Operation::Embedding => None,
+        Operation::Embedding => codec::compress_numbers(&entry.body),
         Operation::Passthrough | Operation::Chat | Operation::Moderation | Operation::Models => {
-            codec::compress(&entry.body)
+            codec::compress_text(&entry.body)
         }
     };
     let (payload, flags, dictionary) = match &compressed {

@@ -190,6 +190,55 @@ fn metadata_that_do_not_fit_are_refused() {
     assert_eq!(seal(&long, &Key::for_tests(1)), Err(SealError::MetaTooLong));
 }
 
+/// A vector of pseudo-random values, of which only so many bits are not zero.
+fn vector(dimensions: usize, bits: u32) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut body = vec![0];
+    for _ in 0..dimensions {
+        state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let mixed = (state >> 9) ^ (state << 7);
+        let value = 0x3d00_0000 | (mixed & 0x00ff_ffff);
+        body.extend_from_slice(&(value & (u32::MAX << (32 - bits))).to_le_bytes());
+    }
+    body
+}
+
+#[test]
+fn vectors_are_compressed_where_that_is_worth_it() {
+    let key = Key::for_tests(1);
+    for (bits, percent) in [(32, 100..110), (16, 30..80)] {
+        let body = vector(1536, bits);
+        let vector = Entry {
+            operation: Operation::Embedding,
+            ..entry(&body)
+        };
+        let sealed = seal(&vector, &key).unwrap();
+        assert!(percent.contains(&(sealed.len() * 100 / body.len())));
+        assert_eq!(open(&sealed, &key, LIMITS), Ok(vector));
+    }
+}
+
+#[test]
+fn a_vector_takes_little_more_than_four_bytes_a_value() {
+    let body = vector(512, 32);
+    let mut vector = entry(&body);
+    vector.operation = Operation::Embedding;
+    vector.meta = Meta {
+        model: "text-embedding-3-small".to_owned(),
+        status: 200,
+        usage: Some(Usage {
+            input: 300,
+            estimated: true,
+            ..Usage::default()
+        }),
+        took_millis: 1234,
+        content_type: "application/json".to_owned(),
+        ..Meta::default()
+    };
+    let sealed = seal(&vector, &Key::for_tests(1)).unwrap();
+    assert!(sealed.len() <= 512 * 42 / 10, "{} bytes", sealed.len());
+}
+
 #[test]
 fn short_answers_take_little_room() {
     let body = answer().body;

@@ -20,7 +20,8 @@ pub struct Meta {
     /// The model that answered, where the answer says so.
     #[n(1)]
     pub resolved_model: Option<String>,
-    /// Who answered: the origin of the upstream, without credentials.
+    /// Who answered: the origin of the upstream, without credentials. Empty for the
+    /// items of lists, of which there may be millions: it is in their key.
     #[n(2)]
     pub upstream: String,
     /// The status of the answer.

@@ -37,7 +37,7 @@ pub trait BatchAdapter: Debug + Send + Sync {
     ///
     /// # Errors
     /// The gate that refused it.
-    fn item(&self, text: &[u8]) -> Result<Item, Refusal>;
+    fn item(&self, text: &[u8], kind: UpstreamKind) -> Result<Item, Refusal>;
 
     /// The form in which an item is stored, given what stood around the list.
     fn stored(&self, item: Bytes, frame: &Json<'_>) -> Bytes;

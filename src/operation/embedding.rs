@@ -44,10 +44,10 @@ impl BatchAdapter for Embedding {
         })
     }
 
-    fn item(&self, text: &[u8]) -> Result<Item, Refusal> {
+    fn item(&self, text: &[u8], kind: UpstreamKind) -> Result<Item, Refusal> {
         let item = json::parse(text).map_err(|_unreadable| Refusal::NotJson)?;
         let embedding = item.get("embedding").ok_or(Refusal::WrongShape)?;
-        let vector = Vector::read(embedding).map_err(|_odd| Refusal::WrongShape)?;
+        let vector = Vector::read(embedding, kind).map_err(|_odd| Refusal::WrongShape)?;
         Ok(Item {
             index: item.get("index").and_then(Json::as_u64),
             shape: vector.dimensions(),

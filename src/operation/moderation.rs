@@ -43,7 +43,7 @@ impl BatchAdapter for Moderation {
         })
     }
 
-    fn item(&self, text: &[u8]) -> Result<Item, Refusal> {
+    fn item(&self, text: &[u8], _kind: UpstreamKind) -> Result<Item, Refusal> {
         let result = json::parse(text).map_err(|_unreadable| Refusal::NotJson)?;
         let judges = result.get("flagged").and_then(Json::as_bool).is_some();
         if !judges {
@@ -105,9 +105,10 @@ mod tests {
 
     #[test]
     fn a_result_is_stored_as_an_answer_of_its_own() {
+        let kind = UpstreamKind::OpenAi;
         let frame = json::parse(br#"{"id":"modr-1","model":"m","results":[]}"#).unwrap();
         let item = Moderation
-            .item(br#"{"flagged":true,"categories":{}}"#)
+            .item(br#"{"flagged":true,"categories":{}}"#, kind)
             .unwrap();
         let stored = Moderation.stored(item.content, &frame);
         assert_eq!(
@@ -127,7 +128,8 @@ mod tests {
 
     #[test]
     fn what_is_no_judgement_is_refused() {
-        assert_eq!(Moderation.item(b"null"), Err(Refusal::WrongShape));
-        assert_eq!(Moderation.item(b"{"), Err(Refusal::NotJson));
+        let item = |text: &[u8]| Moderation.item(text, UpstreamKind::OpenAi);
+        assert_eq!(item(b"null"), Err(Refusal::WrongShape));
+        assert_eq!(item(b"{"), Err(Refusal::NotJson));
     }
 }

@@ -118,7 +118,8 @@ impl Known {
             Encoding::Floats => false,
             Encoding::Base64 => true,
         };
-        let printed = if packed { Floats::Wide } else { style.floats };
+        // As OpenAI prints, which the provider is taken for.
+        let printed = if packed { Floats::Short } else { style.floats };
         for item in items(asked) {
             self.printed.entry(item).or_insert(printed);
         }

@@ -150,7 +150,11 @@ impl Proxy {
         } else {
             0
         };
-        let mut reading = Reading::new(batch.adapter, items.len(), raw_bytes_max);
+        let mut reading = Reading::new(
+            (batch.adapter, self.upstream.kind()),
+            items.len(),
+            raw_bytes_max,
+        );
         let mut body = answer.body;
         while !reading.is_hopeless() {
             match producer.while_wanted(body.next()).await.ok()? {
@@ -234,7 +238,6 @@ impl Proxy {
             meta: Meta {
                 model: model.clone(),
                 resolved_model: resolved.filter(|resolved| resolved != model),
-                upstream: self.upstream.identity().to_owned(),
                 status: 200,
                 took_millis: u32::try_from(around.took.as_millis()).unwrap_or(u32::MAX),
                 content_type: "application/json".to_owned(),

@@ -4,11 +4,13 @@ use bytes::{Bytes, BytesMut};
 
 use crate::operation::{BatchAdapter, Item};
 use crate::policy::Refusal;
+use crate::wire::UpstreamKind;
 use crate::wire::list::ListReader;
 
 /// A list being read.
 pub(super) struct Reading {
     adapter: &'static dyn BatchAdapter,
+    kind: UpstreamKind,
     reader: ListReader,
     texts: Vec<Vec<u8>>,
     items: Vec<Item>,
@@ -43,12 +45,13 @@ impl Reading {
     /// Begins to read a list of `wanted` items. Its text is kept beside as long as it
     /// is not longer than `raw_bytes_max`.
     pub(super) fn new(
-        adapter: &'static dyn BatchAdapter,
+        (adapter, kind): (&'static dyn BatchAdapter, UpstreamKind),
         wanted: usize,
         raw_bytes_max: usize,
     ) -> Self {
         Self {
             adapter,
+            kind,
             reader: ListReader::new(adapter.list()),
             texts: Vec::new(),
             items: Vec::with_capacity(wanted),
@@ -103,7 +106,7 @@ impl Reading {
             .push(chunk, &mut self.texts)
             .map_err(|_crooked| Refusal::NotJson)?;
         for text in self.texts.drain(..) {
-            let item = self.adapter.item(&text)?;
+            let item = self.adapter.item(&text, self.kind)?;
             let first = self.items.first();
             if first.is_some_and(|first| first.shape != item.shape)
                 || self.items.len() >= self.wanted
@@ -140,7 +143,7 @@ mod tests {
         let Some(Family::Many(adapter)) = family(Operation::Embedding) else {
             panic!("embeddings are no list");
         };
-        let mut reading = Reading::new(adapter, wanted, 1000);
+        let mut reading = Reading::new((adapter, UpstreamKind::OpenAi), wanted, 1000);
         for chunk in text.as_bytes().chunks(7) {
             reading.take(chunk);
         }

@@ -35,8 +35,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 struct Writing {
     store: Store,
     batch: Arc<Batch>,
-    /// The answer at each position.
-    answers: Vec<Arc<Cached>>,
+    /// The answer at each position, and whether it was stored before.
+    answers: Vec<(Arc<Cached>, bool)>,
     next: usize,
     closing: Option<Bytes>,
 }
@@ -50,10 +50,11 @@ impl Proxy {
         mut account: Account,
     ) -> Reply {
         let identified = &batch.identified;
-        let answers: Vec<Arc<Cached>> = identified
+        let answers: Vec<(Arc<Cached>, bool)> = identified
             .at
             .iter()
-            .filter_map(|item| Some(Arc::clone(&slots.get(*item)?.cached)))
+            .filter_map(|item| slots.get(*item))
+            .map(|given| (Arc::clone(&given.cached), given.source.is_stored()))
             .collect();
         let usage = usage_of(batch, slots);
         let items = counted(batch, slots);
@@ -66,7 +67,7 @@ impl Proxy {
         if usage.is_some_and(|usage| usage.estimated) {
             headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
         }
-        let frame = frame(batch, slots, &answers, usage);
+        let frame = frame(batch, slots, usage);
         let mut writing = Writing {
             store: self.store.clone(),
             batch: Arc::clone(batch),
@@ -118,7 +119,7 @@ impl Proxy {
 
 /// What stands around the list: what the provider wrote if it was asked for all of
 /// it, otherwise what is told of the items together.
-fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Option<Usage>) -> ListFrame {
+fn frame(batch: &Batch, slots: &Slots, usage: Option<Usage>) -> ListFrame {
     let list = batch.adapter.list();
     let own = slots.call.as_ref().and_then(|(_, frame)| frame.as_ref());
     let newest = slots
@@ -126,19 +127,18 @@ fn frame(batch: &Batch, slots: &Slots, answers: &[Arc<Cached>], usage: Option<Us
         .max_by_key(|given| given.cached.entry.stored_at)
         .map(|given| &given.cached.entry.meta);
     let model = newest.map_or("", Meta::answered_by);
+    let first = slots.get(0).map(|given| &given.cached);
     let none = Bytes::new();
     let told = Told {
         model,
         usage,
-        first: answers.first().map_or(&none, |cached| &cached.entry.body),
+        first: first.map_or(&none, |cached| &cached.entry.body),
     };
     let own = own.map(|frame| &**frame);
     // An item that stood alone then and stands alone now stands in the same.
-    let alone = match answers {
-        [only] => only.entry.meta.around.as_ref().map(String::as_bytes),
-        _ => None,
-    };
-    own.or(alone)
+    let alone = first.filter(|_| batch.identified.at.len() == 1);
+    let alone = alone.and_then(|only| only.entry.meta.around.as_ref());
+    own.or(alone.map(String::as_bytes))
         .and_then(|frame| ListFrame::split(frame, list))
         .or_else(|| ListFrame::split(&batch.adapter.empty(&told), list))
         .unwrap_or_else(|| ListFrame {
@@ -234,7 +234,7 @@ impl Writing {
     /// long as `enough`.
     fn write(&mut self, out: &mut Vec<u8>, enough: usize) {
         while out.len() < enough {
-            let Some(cached) = self.answers.get(self.next) else {
+            let Some((cached, stored)) = self.answers.get(self.next) else {
                 if let Some(closing) = self.closing.take() {
                     out.extend_from_slice(&closing);
                 }
@@ -244,15 +244,15 @@ impl Writing {
                 out.push(b',');
             }
             self.batch.adapter.write_head(self.next, out);
-            self.write_value(cached, out);
+            self.write_value(cached, *stored, out);
             self.batch.adapter.write_tail(out);
             self.next += 1;
         }
     }
 
     /// Writes the value of the next item. One that takes long to write is kept as it
-    /// is written once it is asked for again, if it is held in memory.
-    fn write_value(&self, cached: &Arc<Cached>, out: &mut Vec<u8>) {
+    /// is written when it is hit again, if it is held in memory.
+    fn write_value(&self, cached: &Arc<Cached>, is_hit: bool, out: &mut Vec<u8>) {
         let adapter = self.batch.adapter;
         let identified = &self.batch.identified;
         let encoding = identified.facts.encoding;
@@ -267,7 +267,7 @@ impl Writing {
         adapter.write_value(stored, encoding, out);
         let key = identified.at.get(self.next);
         let key = key.and_then(|item| identified.keys.get(*item));
-        if let Some(key) = key.filter(|_| !cached.is_asked_first()) {
+        if let Some(key) = key.filter(|_| is_hit && !cached.is_asked_first()) {
             let value = out.get(start..).map(Bytes::copy_from_slice);
             cached.rendition(Rendition::Numbers, || value);
             self.store.weigh_again(key, cached);

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use bytes::Bytes;
 
-use crate::wire::Json;
+use crate::wire::{Json, UpstreamKind};
 
 /// Written with padding, because Python's decoder insists on it; read without, too.
 const PADDING: GeneralPurposeConfig =
@@ -84,14 +84,16 @@ impl Style {
 }
 
 impl Vector {
-    /// Reads what an upstream sent, in either form.
+    /// Reads what an upstream sent, in either form. Base64 does not tell how the
+    /// upstream writes numbers: `OpenAI` writes the shortest that tell 32-bit floats
+    /// apart, nearly all others widen them.
     ///
     /// # Errors
     /// If it is neither, or a value is missing or not finite.
-    pub fn read(embedding: &Json<'_>) -> Result<Self, OddVector> {
+    pub fn read(embedding: &Json<'_>, kind: UpstreamKind) -> Result<Self, OddVector> {
         match embedding {
             Json::Array(numbers) => Self::from_numbers(numbers),
-            Json::String(text) => Self::from_base64(text),
+            Json::String(text) => Self::from_base64(text, kind),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(OddVector),
         }
     }
@@ -204,8 +206,12 @@ impl Vector {
         Self::from_stored(stored.into()).ok_or(OddVector)
     }
 
-    fn from_base64(text: &str) -> Result<Self, OddVector> {
-        let mut stored = vec![Style::Widened.code()];
+    fn from_base64(text: &str, kind: UpstreamKind) -> Result<Self, OddVector> {
+        let style = match kind {
+            UpstreamKind::OpenAi | UpstreamKind::Azure => Style::Shortest,
+            UpstreamKind::Anthropic | UpstreamKind::Compatible => Style::Widened,
+        };
+        let mut stored = vec![style.code()];
         BASE64
             .decode_vec(text, &mut stored)
             .map_err(|_not_base64| OddVector)?;

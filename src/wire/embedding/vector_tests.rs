@@ -7,7 +7,7 @@ use super::*;
 use crate::wire::json::parse;
 
 fn read(text: &str) -> Result<Vector, OddVector> {
-    Vector::read(&parse(text.as_bytes()).unwrap())
+    Vector::read(&parse(text.as_bytes()).unwrap(), UpstreamKind::Compatible)
 }
 
 fn numbers(vector: &Vector) -> String {
@@ -63,6 +63,14 @@ fn base64_is_of_32_bit_floats_and_padded() {
     let double = read("[0.1,0.30000000000000004]").unwrap();
     let narrowed = read("[0.1,0.3]").unwrap();
     assert_eq!(base64(&double), base64(&narrowed));
+}
+
+#[test]
+fn what_came_as_base64_is_written_as_its_upstream_writes_numbers() {
+    let sent = parse(br#""zczMPQ==""#).unwrap();
+    let written = |kind| numbers(&Vector::read(&sent, kind).unwrap());
+    assert_eq!(written(UpstreamKind::OpenAi), "[0.1]");
+    assert_eq!(written(UpstreamKind::Compatible), "[0.10000000149011612]");
 }
 
 #[test]
