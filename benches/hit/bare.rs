@@ -22,6 +22,7 @@ pub(crate) fn serve(mode: &str, answer: &str) -> anyhow::Result<()> {
         let router = match url {
             None => Router::new()
                 .route("/v1/chat/completions", post(from_map))
+                .route("/v1/embeddings", post(from_map))
                 .with_state(Arc::new(Map::of(answer))),
             Some(url) => {
                 let client = redis::Client::open(url)?;

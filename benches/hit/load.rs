@@ -21,20 +21,41 @@ struct Round {
 }
 
 impl Target {
-    pub(crate) fn new(name: &'static str, address: &str, body: &[u8]) -> Self {
+    pub(crate) fn new(name: &'static str, address: &str, question: &Question) -> Self {
         Self {
             name,
             address: address.to_owned(),
-            request: http(body, ""),
+            request: http(question, ""),
             rounds: Vec::new(),
         }
     }
 }
 
+/// A request: where it goes, and its body.
+pub(crate) struct Question {
+    path: &'static str,
+    body: Vec<u8>,
+}
+
+/// A request for the vectors of so many chunks of text.
+pub(crate) fn embeddings(count: usize, encoding: &str) -> Question {
+    let chunk = "Some words of a chunk of text, about as long as chunks are. ".repeat(4);
+    let input: Vec<String> = (0..count).map(|at| format!("{at} {chunk}")).collect();
+    let body = serde_json::json!({
+        "model": "text-embedding-3-small",
+        "input": input,
+        "encoding_format": encoding,
+    });
+    Question {
+        path: "/v1/embeddings",
+        body: serde_json::to_vec(&body).expect("it is JSON"),
+    }
+}
+
 /// A chat completion request of an ordinary size.
-pub(crate) fn request(stream: bool) -> Vec<u8> {
+pub(crate) fn chat(stream: bool) -> Question {
     let system = "You answer briefly and to the point. ".repeat(10);
-    serde_json::to_vec(&serde_json::json!({
+    let body = serde_json::to_vec(&serde_json::json!({
         "model": "bench-model",
         "messages": [
             {"role": "system", "content": system},
@@ -44,13 +65,17 @@ pub(crate) fn request(stream: bool) -> Vec<u8> {
         "max_tokens": 300,
         "stream": stream,
     }))
-    .expect("it is JSON")
+    .expect("it is JSON");
+    Question {
+        path: "/v1/chat/completions",
+        body,
+    }
 }
 
 /// Asks for the first time, and reads the answer to the end of the connection.
-pub(crate) async fn fill(address: &str, body: &[u8]) -> anyhow::Result<()> {
+pub(crate) async fn fill(address: &str, question: &Question) -> anyhow::Result<()> {
     let mut connection = TcpStream::connect(address).await?;
-    let request = http(body, "connection: close\r\n");
+    let request = http(question, "connection: close\r\n");
     connection.write_all(&request).await?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).await?;
@@ -61,12 +86,28 @@ pub(crate) async fn fill(address: &str, body: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks once and gives the body of the answer.
-pub(crate) async fn ask(address: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+/// Asks once and gives the body of the answer, which must be a hit.
+pub(crate) async fn ask(address: &str, question: &Question) -> anyhow::Result<Vec<u8>> {
     let mut connection = TcpStream::connect(address).await?;
     let mut buffer = Vec::new();
-    let (head, length) = exchange(&mut connection, &http(body, ""), &mut buffer).await?;
-    Ok(buffer[head..head + length].to_vec())
+    let body = exchange(&mut connection, &http(question, ""), &mut buffer).await?;
+    let head = std::str::from_utf8(&buffer[..body.start])?;
+    anyhow::ensure!(head.contains("x-cache: HIT"), "no hit: {head}");
+    if !body.in_chunks {
+        return Ok(buffer[body.start..].to_vec());
+    }
+    let mut whole = Vec::new();
+    let mut rest = &buffer[body.start..];
+    loop {
+        let line = find(rest, b"\r\n").ok_or_else(|| anyhow::anyhow!("a cut chunk"))?;
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line])?, 16)?;
+        if length == 0 {
+            return Ok(whole);
+        }
+        let start = line + 2;
+        whole.extend_from_slice(&rest[start..start + length]);
+        rest = &rest[start + length + 2..];
+    }
 }
 
 /// Puts the load on each target in turn, and prints what came of it.
@@ -146,46 +187,59 @@ async fn measure(target: &Target, connections: usize, round: Duration) -> anyhow
     })
 }
 
-/// One request and its whole answer; gives where the body begins and how long it is.
+/// Where the body of an answer is.
+struct Body {
+    start: usize,
+    in_chunks: bool,
+}
+
+/// One request and its whole answer.
 async fn exchange(
     connection: &mut TcpStream,
     request: &[u8],
     buffer: &mut Vec<u8>,
-) -> anyhow::Result<(usize, usize)> {
+) -> anyhow::Result<Body> {
     connection.write_all(request).await?;
     buffer.clear();
     loop {
-        anyhow::ensure!(
-            connection.read_buf(buffer).await? > 0,
-            "the connection ended"
-        );
-        let Some(head) = find(buffer, b"\r\n\r\n").map(|at| at + 4) else {
+        more(connection, buffer).await?;
+        let Some(start) = find(buffer, b"\r\n\r\n").map(|at| at + 4) else {
             continue;
         };
-        let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
+        let text = std::str::from_utf8(&buffer[..start])?.to_ascii_lowercase();
         anyhow::ensure!(text.starts_with("http/1.1 200"), "{text}");
-        let length: usize = text
+        let length = text
             .split("\r\n")
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .ok_or_else(|| anyhow::anyhow!("no content-length"))?
-            .parse()?;
-        while buffer.len() < head + length {
-            anyhow::ensure!(
-                connection.read_buf(buffer).await? > 0,
-                "the connection ended"
-            );
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let in_chunks = length.is_none();
+        if let Some(length) = length {
+            let length: usize = length.parse()?;
+            while buffer.len() < start + length {
+                more(connection, buffer).await?;
+            }
+        } else {
+            while !buffer.ends_with(b"\r\n0\r\n\r\n") {
+                more(connection, buffer).await?;
+            }
         }
-        return Ok((head, length));
+        return Ok(Body { start, in_chunks });
     }
+}
+
+async fn more(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<()> {
+    buffer.reserve(64 * 1024);
+    let read = connection.read_buf(buffer).await?;
+    anyhow::ensure!(read > 0, "the connection ended");
+    Ok(())
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-fn http(body: &[u8], header: &str) -> Vec<u8> {
+fn http(Question { path, body }: &Question, header: &str) -> Vec<u8> {
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer sk-bench\r\n\
+        "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer sk-bench\r\n\
          content-type: application/json\r\nuser-agent: bench\r\n{header}content-length: {}\r\n\r\n",
         body.len()
     );

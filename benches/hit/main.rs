@@ -54,30 +54,94 @@ async fn compare() -> anyhow::Result<()> {
         )
     };
     let memory = product("memory", "64MiB")?;
-    let body = load::request(false);
-    load::fill(&memory.address, &body).await?;
-    let answer = load::ask(&memory.address, &body).await?;
+    let question = load::chat(false);
+    load::fill(&memory.address, &question).await?;
+    let answer = load::ask(&memory.address, &question).await?;
     let bare = Server::bare("memory", &answer)?;
     let mut targets = vec![
-        Target::new("bare handler", &bare.address, &body),
-        Target::new("hit, JSON", &memory.address, &body),
-        Target::new("hit, stream", &memory.address, &load::request(true)),
+        Target::new("bare handler", &bare.address, &question),
+        Target::new("hit, JSON", &memory.address, &question),
+        Target::new("hit, stream", &memory.address, &load::chat(true)),
     ];
     let mut servers = vec![mock, memory, bare];
     if let Some((_, url)) = &redis {
         let product = product(url, "0")?;
-        load::fill(&product.address, &body).await?;
+        load::fill(&product.address, &question).await?;
         let bare = Server::bare(&format!("redis,{url}"), &answer)?;
-        targets.push(Target::new("bare handler with Redis", &bare.address, &body));
-        targets.push(Target::new("hit from Redis, JSON", &product.address, &body));
+        targets.push(Target::new(
+            "bare handler with Redis",
+            &bare.address,
+            &question,
+        ));
+        targets.push(Target::new(
+            "hit from Redis, JSON",
+            &product.address,
+            &question,
+        ));
         servers.extend([product, bare]);
     }
     load::compare(&mut targets, CONNECTIONS, ROUNDS, ROUND).await?;
     drop(servers);
+    for (count, connections) in [(32, CONNECTIONS), (2048, 2)] {
+        compare_embeddings(count, connections, redis.as_ref().map(|(_, url)| &**url)).await?;
+    }
     if let Some((mut process, _)) = redis {
         process.kill()?;
     }
     Ok(())
+}
+
+/// Hits of lists of so many vectors of 1,536 values, in both encodings, against a
+/// bare handler that writes the same bytes from where they lie ready.
+async fn compare_embeddings(
+    count: usize,
+    connections: usize,
+    redis: Option<&str>,
+) -> anyhow::Result<()> {
+    let mock = Server::product(&["mock", "--listen", "127.0.0.1:0"], &[])?;
+    let upstream = format!("http://{}/v1", mock.address);
+    let product = |backend: &str, memory: &str| {
+        Server::product(
+            &["serve", "--listen", "127.0.0.1:0"],
+            &[
+                ("REPRISE_UPSTREAM", &upstream),
+                ("REPRISE_BACKEND", backend),
+                ("REPRISE_MEMORY_MAX_BYTES", memory),
+            ],
+        )
+    };
+    let memory = product("memory", "512MiB")?;
+    let backed = redis.map(|url| product(url, "0")).transpose()?;
+    let mut targets = Vec::new();
+    let mut bare = Vec::new();
+    for (encoding, name, from_memory, from_redis) in [
+        (
+            "base64",
+            "bare handler, base64",
+            "hit, base64",
+            "hit from Redis, base64",
+        ),
+        (
+            "float",
+            "bare handler, numbers",
+            "hit, numbers",
+            "hit from Redis, numbers",
+        ),
+    ] {
+        let question = load::embeddings(count, encoding);
+        load::fill(&memory.address, &question).await?;
+        let answer = load::ask(&memory.address, &question).await?;
+        let server = Server::bare("memory", &answer)?;
+        targets.push(Target::new(name, &server.address, &question));
+        targets.push(Target::new(from_memory, &memory.address, &question));
+        bare.push(server);
+        if let Some(backed) = &backed {
+            load::fill(&backed.address, &question).await?;
+            targets.push(Target::new(from_redis, &backed.address, &question));
+        }
+    }
+    println!("\n{count} vectors of 1,536 values:");
+    load::compare(&mut targets, connections, ROUNDS, ROUND).await
 }
 
 /// A server in a process of its own, ended with it.

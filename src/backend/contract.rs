@@ -106,7 +106,7 @@ async fn keeps_the_contract<B: Entries + Records>(backend: &B) {
     entries_are_kept_replaced_and_removed(backend).await;
     any_bytes_come_back(backend).await;
     many_at_once_are_all_kept(backend).await;
-    many_are_read_in_their_order(backend).await;
+    many_are_read_at_once_in_their_order(backend).await;
     entries_end_when_their_time_is_over(backend).await;
     records_are_made_once(backend).await;
     sizes_are_told(backend).await;
@@ -151,16 +151,35 @@ async fn many_at_once_are_all_kept(backend: &impl Entries) {
     assert!(join_all(gets).await.iter().all(|found| *found));
 }
 
-async fn many_are_read_in_their_order(backend: &impl Entries) {
+async fn many_are_read_at_once_in_their_order(backend: &impl Entries) {
     assert_eq!(backend.get_many(&[]).await, Ok(Vec::new()));
-    let (known, unknown) = (Key::for_tests, Key::for_tests(255));
-    let keys = [known(249), unknown, known(10), known(249)];
-    let value = |seed: u8| Some(Bytes::copy_from_slice(&[seed; 500]));
-    let expected = vec![value(249), None, value(10), value(249)];
-    assert_eq!(backend.get_many(&keys).await, Ok(expected));
-    let keys: Vec<Key> = (10..250).map(known).collect();
-    let found = backend.get_many(&keys).await.unwrap();
-    assert!((10..250).map(value).eq(found));
+    // Over as many slots of a Cluster; every third is missing.
+    let keys: Vec<Key> = (0..300).map(Key::numbered_for_tests).collect();
+    let bytes_of = |place: usize| Bytes::from(place.to_string());
+    let is_kept = |place: &usize| !place.is_multiple_of(3);
+    let puts = (0..300)
+        .filter(is_kept)
+        .map(|place| backend.put(keys[place], record_of(&bytes_of(place), HOUR)));
+    assert!(join_all(puts).await.iter().all(Result::is_ok));
+    let expected: Vec<_> = (0..300)
+        .map(|place| is_kept(&place).then(|| bytes_of(place)))
+        .collect();
+    assert_eq!(backend.get_many(&keys).await.as_ref(), Ok(&expected));
+    let reversed: Vec<Key> = keys.iter().rev().copied().collect();
+    let backwards = expected.iter().rev().cloned().collect();
+    assert_eq!(backend.get_many(&reversed).await, Ok(backwards));
+    let (one, none) = (Some(bytes_of(1)), None);
+    let twice = [keys[1], keys[0], keys[1], keys[0], keys[1]];
+    let found = vec![one.clone(), none.clone(), one.clone(), none, one];
+    assert_eq!(backend.get_many(&twice).await, Ok(found));
+    assert_eq!(
+        backend.get_many(&keys[1..2]).await,
+        Ok(vec![Some(bytes_of(1))])
+    );
+    // Others count what is kept.
+    for key in keys {
+        backend.remove(&key).await.unwrap();
+    }
 }
 
 async fn entries_end_when_their_time_is_over(backend: &impl Entries) {
@@ -174,8 +193,7 @@ async fn entries_end_when_their_time_is_over(backend: &impl Entries) {
     sleep(moment + Duration::from_millis(20)).await;
     assert_eq!(backend.get(&short).await, Ok(None));
     assert_eq!(backend.get(&none).await, Ok(None));
-    let both = backend.get_many(&[short, none]).await;
-    assert_eq!(both, Ok(vec![None, None]));
+    assert_eq!(backend.get_many(&[short, none]).await, Ok(vec![None, None]));
     backend
         .put(short, record_of(b"s", Duration::MAX))
         .await

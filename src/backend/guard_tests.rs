@@ -45,6 +45,21 @@ async fn a_backend_that_hangs_costs_ten_deadlines_and_then_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_entries_have_the_deadline_of_one() {
+    let (scripted, guard) = guarded();
+    let keys = [Key::for_tests(1), Key::for_tests(2)];
+    assert_eq!(guard.get_many(&keys).await, Ok(vec![None, None]));
+    scripted.behave(Behaviour::Hang);
+    for _look_up in 0..10 {
+        let started = Instant::now();
+        assert_eq!(guard.get_many(&keys).await, Err(BackendError::Timeout));
+        assert_eq!(started.elapsed(), READ);
+    }
+    assert_eq!(guard.get_many(&keys).await, Err(BackendError::LeftAlone));
+    assert_eq!(scripted.questions().len(), 11, "and is asked no more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backend_that_comes_back_is_used_within_the_time_of_a_probe() {
     let (scripted, guard) = guarded();
     scripted.behave(Behaviour::Fail(BackendError::Unavailable(String::new())));

@@ -20,6 +20,8 @@ pub(super) enum Behaviour {
     Fail(BackendError),
     /// Writes fail, all else is served.
     RefuseWrites(BackendError),
+    /// So many questions for many entries are answered, later ones fail.
+    TireOfQuestions(usize),
     /// Nothing is ever answered.
     Hang,
 }
@@ -33,6 +35,7 @@ struct State {
     behaviour: Behaviour,
     entries: HashMap<Key, Bytes>,
     writes: Vec<(Key, bool)>,
+    questions: Vec<usize>,
 }
 
 impl Scripted {
@@ -48,6 +51,16 @@ impl Scripted {
     /// The writes that were tried, in order; `true` for an entry.
     pub(super) fn written(&self) -> Vec<(Key, bool)> {
         self.lock().writes.clone()
+    }
+
+    /// How many keys each question for many entries had, in order.
+    pub(super) fn questions(&self) -> Vec<usize> {
+        self.lock().questions.clone()
+    }
+
+    /// Has bytes stored under a key.
+    pub(super) fn store(&self, key: Key, sealed: Bytes) {
+        self.lock().entries.insert(key, sealed);
     }
 
     /// The stored bytes of a key.
@@ -69,7 +82,7 @@ impl Scripted {
             Behaviour::Hang => futures_util::future::pending().boxed(),
             Behaviour::Fail(error) => futures_util::future::err(error).boxed(),
             Behaviour::RefuseWrites(error) if is_write => futures_util::future::err(error).boxed(),
-            Behaviour::Serve | Behaviour::RefuseWrites(_) => {
+            Behaviour::Serve | Behaviour::RefuseWrites(_) | Behaviour::TireOfQuestions(_) => {
                 futures_util::future::ok(work(&mut state)).boxed()
             }
         }
@@ -86,10 +99,25 @@ impl Entries for Scripted {
     }
 
     fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>> {
-        self.answer(false, |state| {
-            let entries = &state.entries;
-            keys.iter().map(|key| entries.get(key).cloned()).collect()
-        })
+        let keys = keys.to_vec();
+        async move {
+            {
+                let mut state = self.lock();
+                state.questions.push(keys.len());
+                if let Behaviour::TireOfQuestions(most) = state.behaviour
+                    && state.questions.len() > most
+                {
+                    return Err(BackendError::Unavailable(String::new()));
+                }
+            }
+            let get = self.answer(false, move |state| {
+                keys.iter()
+                    .map(|key| state.entries.get(key).cloned())
+                    .collect()
+            });
+            get.await
+        }
+        .boxed()
     }
 
     // What is not polled is not done: a real backend is asked when its future is.

@@ -3,7 +3,7 @@
 //! Looking up never fails and never takes longer than the backend's deadline.
 //! Inserting never waits. What cannot be read is a miss, counted and removed.
 
-mod reading;
+mod lookup;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +99,17 @@ impl Store {
             secrets: Secrets::new(options.cache_secret.as_ref(), records)?,
             clock,
         })))
+    }
+
+    /// Looks in memory only. Waits for nothing.
+    pub fn lookup_memory(&self, key: &Key) -> Option<Arc<Cached>> {
+        let hit = self.0.memory.get(key)?;
+        if hit.touch_due
+            && let Some(backed) = &self.0.backed
+        {
+            backed.guard.touch(key);
+        }
+        Some(hit.cached)
     }
 
     /// Takes note that an answer has grown by a form that was rendered of it.

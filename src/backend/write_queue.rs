@@ -36,6 +36,7 @@ pub(super) struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
+            // 32 batches of 2,048 embeddings; long answers meet the other bound first.
             changes: 65_536,
             bytes: 256 * 1024 * 1024,
         }
@@ -146,6 +147,7 @@ impl WriteQueue {
     pub(super) async fn flush(&self, within: Duration) -> usize {
         let deadline = Instant::now() + within;
         loop {
+            // Made before looking: it counts those told from now on, polled or not.
             let idle = self.shared.idle.notified();
             let left = self.depth().changes;
             if left == 0 || timeout_at(deadline, idle).await.is_err() {
@@ -173,13 +175,15 @@ impl Shared {
         if dropped > 0 {
             counter!(metrics::WRITES_DROPPED, "reason" => "queue_full").increment(dropped);
         }
-        tell(depth);
+        self.tell(depth);
         self.work.notify_one();
     }
 
     /// The oldest change whose key has none under way.
     fn take(&self) -> Option<(Key, Change)> {
         let mut state = self.lock();
+        // Short however many wait: each key waits once, so no more are passed over
+        // than are under way, and removing moves the shorter end.
         let place = state
             .order
             .iter()
@@ -213,11 +217,20 @@ impl Shared {
             counter!(metrics::WRITES_DROPPED, "reason" => error.as_str()).increment(1);
         }
         drop(state);
-        tell(depth);
+        self.tell(depth);
+        failed.is_some()
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float, and near enough"
+    )]
+    fn tell(&self, depth: Depth) {
+        gauge!(metrics::QUEUE_DEPTH).set(depth.changes as f64);
+        gauge!(metrics::QUEUE_BYTES).set(depth.bytes as f64);
         if depth.changes == 0 {
             self.idle.notify_waiters();
         }
-        failed.is_some()
     }
 }
 
@@ -270,20 +283,13 @@ impl State {
     }
 }
 
+/// What is added to the books and later taken away: forms rendered in between are
+/// not written, and not counted.
 fn weight(change: &Change) -> u64 {
     match change {
         Change::Put(cached, _) => cached.stored_weight(),
         Change::Remove => 0,
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a gauge is a float, and near enough"
-)]
-fn tell(depth: Depth) {
-    gauge!(metrics::QUEUE_DEPTH).set(depth.changes as f64);
-    gauge!(metrics::QUEUE_BYTES).set(depth.bytes as f64);
 }
 
 /// Writes what waits: many at once, one at a time after a failure, and none while

@@ -1,6 +1,7 @@
 //! What waits is bounded, in order, and not lost lightly. Time is the test's own.
 
 use super::*;
+use crate::backend::Rendition;
 use crate::backend::contract::entry_of;
 use crate::backend::scripted::{Behaviour, Scripted};
 use crate::entry::Limits;
@@ -50,6 +51,33 @@ async fn what_is_pushed_is_written_sealed() {
             dropped: 0
         }
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_large_batches_is_written_without_loss_or_long_searches() {
+    const BURST: u32 = 30 * 2048;
+    let (scripted, queue) = queue(Bounds::default());
+    scripted.behave(Behaviour::Hang);
+    let remove = |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            queue.push(Key::numbered_for_tests(number), Change::Remove);
+        }
+    };
+    // Those under way come first again among those that wait, and are passed over.
+    let under_way = u32::try_from(IN_FLIGHT_MAX).unwrap();
+    remove(0..under_way);
+    tokio::task::yield_now().await;
+    remove(0..BURST);
+    let expected = BURST as usize + IN_FLIGHT_MAX;
+    assert_eq!(queue.depth().changes, expected);
+    scripted.behave(Behaviour::Serve);
+    // Not the test's own time: a search of all that waits for each change would
+    // take minutes.
+    let started = std::time::Instant::now();
+    assert_eq!(queue.flush(HOUR).await, 0);
+    assert!(started.elapsed() < Duration::from_secs(30));
+    assert_eq!(queue.depth().dropped, 0);
+    assert!(scripted.writes() >= BURST as usize);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,4 +180,45 @@ async fn removing_what_is_damaged_does_not_remove_what_replaces_it() {
     queue.remove_damaged(key);
     queue.flush(HOUR).await;
     assert_eq!(body(&scripted, &key), Some("new".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn forms_rendered_while_an_answer_waits_do_not_upset_the_books() {
+    let (scripted, queue) = queue(Bounds::default());
+    scripted.behave(away());
+    let [kept, replaced] = [1, 2].map(Key::for_tests);
+    let changes = [put(1, b"x"), put(1, b"y"), put(2, b"z")];
+    let [one, two, three] = changes;
+    queue.push(kept, one.clone());
+    queue.push(replaced, two.clone());
+    let before = queue.depth().bytes;
+    for change in [&one, &two] {
+        if let Change::Put(cached, _until) = change {
+            cached.rendition(Rendition::Stream, || Some(vec![b'x'; 10_000].into()));
+            cached.rendition(Rendition::Numbers, || Some(vec![b'x'; 10_000].into()));
+        }
+    }
+    queue.push(replaced, three);
+    assert_eq!(queue.depth().bytes, before);
+    scripted.behave(Behaviour::Serve);
+    assert_eq!(queue.flush(HOUR).await, 0);
+    assert_eq!(queue.depth().bytes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_was_dropped() {
+    let (scripted, queue) = queue(Bounds {
+        changes: usize::MAX,
+        bytes: 100_000,
+    });
+    scripted.behave(away());
+    queue.push(Key::for_tests(1), put(1, b"x"));
+    let started = Instant::now();
+    let too_long = async {
+        sleep(Duration::from_secs(5)).await;
+        queue.push(Key::for_tests(2), put(1, &vec![0; 200_000]));
+    };
+    let (left, ()) = tokio::join!(queue.flush(HOUR), too_long);
+    assert_eq!((left, queue.depth().dropped), (0, 2));
+    assert!(started.elapsed() < Duration::from_secs(6));
 }

@@ -69,6 +69,17 @@ impl Key {
             proof: [seed.wrapping_add(128); 16],
         }
     }
+
+    /// The same for tests that need more than 256 of them; none is one of those.
+    #[cfg(test)]
+    pub(crate) fn numbered_for_tests(number: u32) -> Self {
+        let mut id = [0xC0; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        Self {
+            id,
+            proof: [0xC1; 16],
+        }
+    }
 }
 
 impl fmt::Display for Key {

@@ -22,7 +22,7 @@ type Reply<T> = oneshot::Sender<Result<T, BackendError>>;
 pub(super) enum Question {
     /// The entry of an id.
     Get([u8; 32], Reply<Option<Bytes>>),
-    /// The entries of several ids.
+    /// The entries of many ids, in their order.
     GetMany(Vec<[u8; 32]>, Reply<Vec<Option<Bytes>>>),
     /// How much is kept.
     Size(Reply<Size>),

@@ -4,8 +4,9 @@
 //! Every key is ours: `<prefix>:e1:` and the 32 raw bytes of an entry's id, or
 //! `<prefix>:r:` and a name from this source. Nothing a client sends is in any
 //! name. There are no hash tags, so that a Cluster spreads entries over its
-//! slots; the one command with several keys is split by the client. Every entry has a time to live. The
-//! one record, the cache's secret, has none: without it all entries are lost.
+//! slots; the one command with several keys, `MGET`, the client splits by slot and
+//! puts together again. Every entry has a time to live. The one record, the
+//! cache's secret, has none: without it all entries are lost.
 
 mod address;
 mod error;
@@ -95,20 +96,21 @@ impl Entries for Redis {
         .boxed()
     }
 
-    /// One command. On a Cluster the client splits it by slots and puts the answers
-    /// together.
     fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>> {
-        let mut command = cmd("MGET");
-        for key in keys {
-            command.arg(self.entry_key(key));
-        }
-        let is_none = keys.is_empty();
+        let asked = keys.len();
+        let command = keys.iter().fold(cmd("MGET"), |command, key| {
+            with(command, self.entry_key(key))
+        });
         async move {
-            // Redis takes a question for nothing as an error.
-            if is_none {
+            // Without a key the command is an error.
+            if asked == 0 {
                 return Ok(Vec::new());
             }
             let found: Vec<Option<Vec<u8>>> = read(self.query(command).await?)?;
+            if found.len() != asked {
+                let reason = format!("{} values for {asked} keys", found.len());
+                return Err(BackendError::Other(reason));
+            }
             Ok(found
                 .into_iter()
                 .map(|value| value.map(Bytes::from))

@@ -53,6 +53,25 @@ async fn errors_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_of_another_type_is_none_among_many() {
+    let server = Server::start(&[]);
+    let redis = connected(&server.url()).await;
+    let keys = [1, 2, 3].map(Key::for_tests);
+    for key in keys {
+        redis.put(key, record_of(b"x", HOUR)).await.unwrap();
+    }
+    let mut beside = server.connection().await;
+    let name = redis.entry_key(&keys[1]);
+    let () = beside.del(&name).await.unwrap();
+    let () = beside.lpush(&name, "x").await.unwrap();
+    let whole = Some(Bytes::from("x"));
+    assert_eq!(
+        redis.get_many(&keys).await,
+        Ok(vec![whole.clone(), None, whole])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_an_error_and_no_wait() {
     let server = Server::start(&["--requirepass", "right"]);
     let url = server.url().replace("//", "//:wrong@");
