@@ -7,6 +7,7 @@
 //! for this key. As the proof is nowhere in a backend, who can write there can
 //! make entries unreadable but cannot make one.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use sha2::{Digest, Sha256};
 
 use super::codec;
 use super::dictionary;
-use super::header::{FLAG_DICTIONARY, FLAG_ZSTD, HEADER_BYTES, Header, Unreadable};
+use super::header::{FLAG_DICTIONARY, FLAG_PACKED, FLAG_ZSTD, HEADER_BYTES, Header, Unreadable};
+use super::pack::{pack, unpack};
 use super::{Entry, Meta};
 use crate::clock::UnixMillis;
 use crate::key::Key;
@@ -125,16 +127,11 @@ pub struct Peeked {
 /// If the body or the metadata are too long for the layout.
 pub fn seal(entry: &Entry, key: &Key) -> Result<Vec<u8>, SealError> {
     let meta = minicbor::to_vec(&entry.meta).map_err(|_cbor| SealError::MetaTooLong)?;
-    let compressed = match entry.operation {
-        Operation::Embedding => codec::compress_numbers(&entry.body),
-        Operation::Passthrough | Operation::Chat | Operation::Moderation | Operation::Models => {
-            codec::compress_text(&entry.body)
-        }
-    };
-    let (payload, flags, dictionary) = match &compressed {
-        Some(frame) => (frame.bytes.as_slice(), frame.flags(), frame.dictionary),
-        None => (entry.body.as_ref(), 0, 0),
-    };
+    let Payload {
+        bytes: payload,
+        flags,
+        dictionary,
+    } = Payload::of(entry);
     let header = Header {
         kind: entry.operation.code(),
         flags,
@@ -145,13 +142,53 @@ pub fn seal(entry: &Entry, key: &Key) -> Result<Vec<u8>, SealError> {
         meta_len: u16::try_from(meta.len()).map_err(|_long| SealError::MetaTooLong)?,
     }
     .to_bytes();
-    let check = check(key, &[&header, &meta], payload);
+    let check = check(key, &[&header, &meta], &payload);
     let mut sealed = Vec::with_capacity(HEADER_BYTES + meta.len() + CHECK_BYTES + payload.len());
     sealed.extend_from_slice(&header);
     sealed.extend_from_slice(&meta);
     sealed.extend_from_slice(&check);
-    sealed.extend_from_slice(payload);
+    sealed.extend_from_slice(&payload);
     Ok(sealed)
+}
+
+/// A body as it is stored.
+struct Payload<'a> {
+    bytes: Cow<'a, [u8]>,
+    flags: u8,
+    dictionary: u32,
+}
+
+impl<'a> Payload<'a> {
+    /// The smallest of the ways to store a body that are worth reading it back from.
+    fn of(entry: &'a Entry) -> Self {
+        let body = &entry.body;
+        let frame = match entry.operation {
+            Operation::Embedding => codec::compress_numbers(body),
+            Operation::Passthrough
+            | Operation::Chat
+            | Operation::Moderation
+            | Operation::Models => codec::compress_text(body),
+        };
+        if let Some(frame) = frame {
+            return Self {
+                flags: frame.flags(),
+                dictionary: frame.dictionary,
+                bytes: frame.bytes.into(),
+            };
+        }
+        let packed = match entry.operation {
+            Operation::Embedding => pack(body),
+            Operation::Passthrough
+            | Operation::Chat
+            | Operation::Moderation
+            | Operation::Models => None,
+        };
+        Self {
+            flags: if packed.is_some() { FLAG_PACKED } else { 0 },
+            dictionary: 0,
+            bytes: packed.map_or(Cow::Borrowed(body), Cow::Owned),
+        }
+    }
 }
 
 /// Opens what was sealed under `key`.
@@ -225,6 +262,13 @@ impl<'a> Checked<'a> {
             .filter(|len| *len <= limits.plain_bytes_max)
             .ok_or(OpenError::TooLarge)?;
         let flags = self.header.flags;
+        if flags == FLAG_PACKED {
+            let plain = unpack(self.payload, plain_len).ok_or(OpenError::Undecodable)?;
+            return Ok(plain.into());
+        }
+        if flags & FLAG_PACKED != 0 {
+            return Err(OpenError::Undecodable);
+        }
         if flags & FLAG_ZSTD == 0 {
             return if self.payload.len() == plain_len && flags & FLAG_DICTIONARY == 0 {
                 Ok(Bytes::copy_from_slice(self.payload))

@@ -151,7 +151,7 @@ fn a_length_that_is_not_the_bodys_is_an_error() {
 #[test]
 fn what_a_later_version_wrote_is_not_damage() {
     let key = Key::for_tests(1);
-    let later_flags = [1 << 1, 1 << 3, 1 << 7];
+    let later_flags = [1 << 1, 1 << 4, 1 << 7];
     for flags in later_flags {
         let header = Header {
             flags,
@@ -206,7 +206,7 @@ fn vector(dimensions: usize, bits: u32) -> Vec<u8> {
 #[test]
 fn vectors_are_compressed_where_that_is_worth_it() {
     let key = Key::for_tests(1);
-    for (bits, percent) in [(32, 100..110), (16, 30..80)] {
+    for (bits, percent) in [(32, 85..92), (16, 30..80)] {
         let body = vector(1536, bits);
         let vector = Entry {
             operation: Operation::Embedding,
@@ -219,7 +219,7 @@ fn vectors_are_compressed_where_that_is_worth_it() {
 }
 
 #[test]
-fn a_vector_takes_little_more_than_four_bytes_a_value() {
+fn a_vector_takes_less_than_four_bytes_a_value() {
     let body = vector(512, 32);
     let mut vector = entry(&body);
     vector.operation = Operation::Embedding;
@@ -236,7 +236,7 @@ fn a_vector_takes_little_more_than_four_bytes_a_value() {
         ..Meta::default()
     };
     let sealed = seal(&vector, &Key::for_tests(1)).unwrap();
-    assert!(sealed.len() <= 512 * 42 / 10, "{} bytes", sealed.len());
+    assert!(sealed.len() <= 512 * 38 / 10, "{} bytes", sealed.len());
 }
 
 #[test]

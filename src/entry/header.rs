@@ -18,9 +18,12 @@ const MAGIC: [u8; 2] = *b"LC";
 pub(super) const FLAG_ZSTD: u8 = 1 << 0;
 /// The frame needs the dictionary named in the head.
 pub(super) const FLAG_DICTIONARY: u8 = 1 << 2;
-/// Bits that have a meaning. Encryption (1 << 1) and vectors of f32 (1 << 3) are
-/// reserved: an entry that has them was written by a later version.
-const FLAGS_KNOWN: u8 = FLAG_ZSTD | FLAG_DICTIONARY;
+/// The payload is a packed vector.
+pub(super) const FLAG_PACKED: u8 = 1 << 3;
+
+/// Bits that have a meaning. Encryption (1 << 1) is reserved: an entry that has it
+/// was written by a later version.
+const FLAGS_KNOWN: u8 = FLAG_ZSTD | FLAG_DICTIONARY | FLAG_PACKED;
 
 /// The head of a sealed entry, read but not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

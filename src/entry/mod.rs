@@ -9,6 +9,7 @@ mod dictionary;
 mod envelope;
 mod header;
 mod meta;
+mod pack;
 
 use std::time::Duration;
 

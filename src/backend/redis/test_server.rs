@@ -27,9 +27,8 @@ pub(in crate::backend) struct Server {
 impl Server {
     /// A server that is not started yet.
     pub(in crate::backend) fn prepared(arguments: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
-            port: listener.local_addr().unwrap().port(),
+            port: free_port(),
             arguments: arguments
                 .iter()
                 .map(|argument| (*argument).to_owned())
@@ -163,6 +162,23 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A port that is free now, and that the system gives to nobody unasked: one of
+/// those it gives out may be the near end of a connection, or another test's, by
+/// the time the server binds it.
+fn free_port() -> u16 {
+    const FIRST: u16 = 10_000;
+    // The nodes of a Cluster take a second one each, 10,000 above.
+    const PORTS: u16 = 10_000;
+    loop {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).unwrap();
+        let port = FIRST + u16::from_be_bytes(random) % PORTS;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

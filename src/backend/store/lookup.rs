@@ -32,12 +32,19 @@ const CHUNKS_IN_FLIGHT_MAX: usize = 2;
 enum Near<'a> {
     /// All there is to know.
     Known(Option<Arc<Cached>>),
-    /// Nothing: this is to be asked.
-    Ask(&'a Backed),
+    /// Nothing: this is to be asked, and the answer held unless the key has
+    /// changed since then.
+    Ask(&'a Backed, Epoch),
 }
 
-/// A key that the backend is asked for, and its place among those looked up.
-type Sought = (usize, Key);
+/// A key that the backend is to be asked for.
+#[derive(Clone, Copy)]
+struct Sought {
+    /// The key's place among those looked up.
+    place: usize,
+    key: Key,
+    since: Epoch,
+}
 
 impl Store {
     /// Looks in memory, then in the backend. The tier says where the looking
@@ -45,7 +52,7 @@ impl Store {
     pub async fn lookup(&self, key: &Key) -> (Option<Arc<Cached>>, Tier) {
         match self.look_near(key) {
             Near::Known(cached) => (cached, Tier::Memory),
-            Near::Ask(backed) => (self.read(backed, key).await, Tier::Backend),
+            Near::Ask(backed, since) => (self.read(backed, key, since).await, Tier::Backend),
         }
     }
 
@@ -58,9 +65,10 @@ impl Store {
         for (place, key) in keys.iter().enumerate() {
             match self.look_near(key) {
                 Near::Known(cached) => found.push((cached, Tier::Memory)),
-                Near::Ask(_backed) => {
+                Near::Ask(_backed, since) => {
                     found.push((None, Tier::Backend));
-                    sought.push((place, *key));
+                    let key = *key;
+                    sought.push(Sought { place, key, since });
                 }
             }
         }
@@ -94,15 +102,17 @@ impl Store {
         let Some(backed) = &self.0.backed else {
             return Near::Known(None);
         };
+        // First what a removal changes last, so that one that is not seen waiting
+        // keeps what it removes from coming back, however late the backend is asked.
+        let since = self.0.memory.epoch(key);
         match backed.queue.pending(key) {
             Some(Change::Put(cached, until)) if until > Instant::now() => Near::Known(Some(cached)),
             Some(Change::Put(..) | Change::Remove) => Near::Known(None),
-            None => Near::Ask(backed),
+            None => Near::Ask(backed, since),
         }
     }
 
-    async fn read(&self, backed: &Backed, key: &Key) -> Option<Arc<Cached>> {
-        let since = self.0.memory.epoch(key);
+    async fn read(&self, backed: &Backed, key: &Key, since: Epoch) -> Option<Arc<Cached>> {
         let sealed = match backed.guard.get(key).await {
             Ok(sealed) => sealed?,
             Err(BackendError::Corrupt(cause)) => {
@@ -124,29 +134,26 @@ impl Store {
         backed: &Backed,
         chunk: &[Sought],
     ) -> Option<Vec<(usize, Arc<Cached>)>> {
-        let keys: Vec<Key> = chunk.iter().map(|(_place, key)| *key).collect();
-        let since: Vec<Epoch> = keys.iter().map(|key| self.0.memory.epoch(key)).collect();
+        let keys: Vec<Key> = chunk.iter().map(|sought| sought.key).collect();
         // Counted, timed and, when it opens the breaker, logged by the guard.
         let told = backed.guard.get_many(&keys).await.ok()?;
-        let sealed: Vec<(usize, Key, Epoch, Bytes)> = chunk
+        let sealed: Vec<(Sought, Bytes)> = chunk
             .iter()
-            .zip(since)
             .zip(told)
-            .filter_map(|(((place, key), since), sealed)| Some((*place, *key, since, sealed?)))
+            .filter_map(|(sought, sealed)| Some((*sought, sealed?)))
             .collect();
-        let bytes = sealed.iter().map(|(.., sealed)| sealed.len()).sum();
+        let bytes = sealed.iter().map(|(_sought, sealed)| sealed.len()).sum();
         let open_all = move || -> Vec<_> {
             sealed
                 .into_iter()
-                .map(|(place, key, since, sealed)| (place, key, since, open(&sealed, &key)))
+                .map(|(sought, sealed)| (sought, open(&sealed, &sought.key)))
                 .collect()
         };
         let opened = where_it_holds_up_nobody(bytes, open_all).await?;
-        let taken_in = opened
-            .into_iter()
-            .filter_map(|(place, key, since, opened)| {
-                Some((place, self.take_in(backed, key, opened, since)?))
-            });
+        let taken_in = opened.into_iter().filter_map(|(sought, opened)| {
+            let cached = self.take_in(backed, sought.key, opened, sought.since)?;
+            Some((sought.place, cached))
+        });
         Some(taken_in.collect())
     }
 

@@ -137,6 +137,27 @@ async fn many_are_asked_for_in_chunks_and_held() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_removed_before_its_turn_does_not_come_back() {
+    let (scripted, store) = store();
+    for (place, key) in kept(&scripted, 2).into_iter().enumerate() {
+        let Near::Ask(backed, since) = store.look_near(&key) else {
+            panic!("nothing is known of it here");
+        };
+        store.remove(&key);
+        // The removal is not written yet: this look-up still finds the entry.
+        let read = if place == 0 {
+            store.read(backed, &key, since).await.is_some()
+        } else {
+            let sought = Sought { place, key, since };
+            let read = store.read_many(backed, &[sought]).await;
+            read.is_some_and(|read| read.len() == 1)
+        };
+        assert!(read);
+        assert!(store.lookup_memory(&key).is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_chunk_that_fails_ends_the_looking_and_spoils_no_other() {
     let (scripted, store) = store();
     let keys = kept(&scripted, 2048);

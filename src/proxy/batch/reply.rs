@@ -233,6 +233,7 @@ impl Writing {
     /// Writes items, and what closes the list behind the last, until `out` is as
     /// long as `enough`.
     fn write(&mut self, out: &mut Vec<u8>, enough: usize) {
+        let first = self.next;
         while out.len() < enough {
             let Some((cached, stored)) = self.answers.get(self.next) else {
                 if let Some(closing) = self.closing.take() {
@@ -246,6 +247,11 @@ impl Writing {
             self.batch.adapter.write_head(self.next, out);
             self.write_value(cached, *stored, out);
             self.batch.adapter.write_tail(out);
+            if self.next == first {
+                // The others are about as long: room for them once, not in doublings.
+                let left = self.answers.len() - self.next;
+                out.reserve(out.len().saturating_mul(left).min(enough));
+            }
             self.next += 1;
         }
     }
@@ -282,7 +288,7 @@ impl Writing {
     ) -> stream::BoxStream<'static, Result<Bytes, super::super::ProxyError>> {
         let rest = stream::unfold(Some((self, account)), |state| async move {
             let (mut writing, mut account) = state?;
-            let mut out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
+            let mut out = Vec::new();
             writing.write(&mut out, PIECE_BYTES);
             if out.is_empty() {
                 account.complete();

@@ -217,15 +217,36 @@ impl Vector {
             .map_err(|_not_base64| OddVector)?;
         let vector = Self::from_stored(stored.into()).ok_or(OddVector)?;
         let values = vector.values();
-        if values
+        let all_finite = values
             .chunks_exact(4)
-            .all(|value| single(value).is_finite())
-        {
+            .all(|value| single(value).is_finite());
+        if all_finite && !is_of_doubles(values) {
             Ok(vector)
         } else {
             Err(OddVector)
         }
     }
+}
+
+/// Whether bytes that came as base64 are 64-bit floats, as some servers send them.
+/// Read as what they are meant to be, they would be twice as many values, half of
+/// them noise. The lower half of a 64-bit float is no number of a vector: it has no
+/// bits but the first three where the value was a 32-bit float once, and otherwise
+/// is of any order of magnitude.
+fn is_of_doubles(values: &[u8]) -> bool {
+    /// Of fewer values nothing can be said.
+    const DOUBLES_MIN: usize = 16;
+    if !values.len().is_multiple_of(8) || values.len() / 8 < DOUBLES_MIN {
+        return false;
+    }
+    let norm: f64 = values.chunks_exact(8).map(|v| double(v).powi(2)).sum();
+    let lower = || values.chunks_exact(8).map(single);
+    let are_round = lower().all(|value| value.to_bits().trailing_zeros() >= 29);
+    let are_wild = lower().any(|value| {
+        let size = value.abs();
+        size > 1e9 || (size > 0.0 && size < 1e-12)
+    });
+    (0.1..1e9).contains(&norm) && (are_round || are_wild)
 }
 
 /// The style that gives these values back exactly, in the fewest bytes.
