@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::base64;
 use super::refusal::Refusal;
 
 const ITEMS_MAX: usize = 2048;
@@ -52,26 +53,35 @@ pub(super) fn answer(body: &[u8]) -> Result<String, Refusal> {
     if !(1..=DIMENSIONS_MAX).contains(&dimensions) {
         return Err(Refusal::of("dimensions", "'$.dimensions' is invalid."));
     }
-    let written = match question.encoding_format.as_deref() {
+    let write = match question.encoding_format.as_deref() {
         Some("base64") => in_base64,
         Some("float") | None => in_numbers,
         Some(_) => return Err(Refusal::of("encoding_format", "Use float or base64.")),
     };
-    let data: Vec<String> = items
-        .iter()
-        .enumerate()
-        .map(|(index, item)| {
-            let vector = written(&vector(&question.model, item, dimensions));
-            format!(r#"{{"object":"embedding","index":{index},"embedding":{vector}}}"#)
-        })
-        .collect();
+    let mut text = r#"{"object":"list","data":["#.to_owned();
+    let mut values = Vec::with_capacity(dimensions);
+    for (index, item) in items.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        text.extend([
+            comma,
+            r#"{"object":"embedding","index":"#,
+            &index.to_string(),
+            r#","embedding":"#,
+        ]);
+        fill(&mut values, &question.model, item, dimensions);
+        write(&values, &mut text);
+        text.push('}');
+    }
     let tokens: usize = items.iter().map(|item| item.len() / 4 + 1).sum();
-    let rest = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    Ok(format!(
-        r#"{{"object":"list","data":[{}],"model":{},"usage":{rest}}}"#,
-        data.join(","),
-        json!(question.model),
-    ))
+    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+    text.extend([
+        r#"],"model":"#,
+        &json!(question.model).to_string(),
+        r#","usage":"#,
+        &usage.to_string(),
+        "}",
+    ]);
+    Ok(text)
 }
 
 /// The bytes that stand for each item. Text and tokens never look the same.
@@ -91,7 +101,11 @@ fn items(input: &Input<'_>) -> Vec<Vec<u8>> {
     }
 }
 
-fn vector(model: &str, item: &[u8], dimensions: usize) -> Vec<f32> {
+/// Makes `values` the vector of `item`.
+///
+/// Loops rather than iterators here and below: the longest list has six million
+/// values, and tests are built without optimization.
+fn fill(values: &mut Vec<f32>, model: &str, item: &[u8], dimensions: usize) {
     let seed: [u8; 32] = Sha256::new()
         .chain_update(model)
         .chain_update([0])
@@ -99,26 +113,42 @@ fn vector(model: &str, item: &[u8], dimensions: usize) -> Vec<f32> {
         .finalize()
         .into();
     let mut state = u64::from_le_bytes(seed.first_chunk().copied().unwrap_or_default()) | 1;
-    let raw: Vec<f32> = (0..dimensions)
-        .map(|_| {
-            // xorshift64: any cheap sequence does, it only has to repeat.
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            f32::from(u16::try_from(state & 0xffff).unwrap_or_default()) / 32_768.0 - 1.0
-        })
-        .collect();
-    let length = raw.iter().map(|one| one * one).sum::<f32>().sqrt();
-    let length = length.max(f32::MIN_POSITIVE);
-    raw.into_iter().map(|one| one / length).collect()
+    let mut square = 0.0;
+    values.clear();
+    for _ in 0..dimensions {
+        // xorshift64: any cheap sequence does, it only has to repeat.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let [low, high, ..] = state.to_le_bytes();
+        let value = f32::from(u16::from_le_bytes([low, high])) / 32_768.0 - 1.0;
+        square += value * value;
+        values.push(value);
+    }
+    let length = square.sqrt().max(f32::MIN_POSITIVE);
+    for value in values {
+        *value /= length;
+    }
 }
 
-fn in_numbers(vector: &[f32]) -> String {
-    // As the real one prints them: widened, so that every digit shows.
-    json!(vector).to_string()
+/// As the real one prints them: with as few digits as tell 32-bit floats apart.
+fn in_numbers(values: &[f32], text: &mut String) {
+    let mut buffer = zmij::Buffer::new();
+    let mut before = "[";
+    for value in values {
+        text.push_str(before);
+        text.push_str(buffer.format_finite(*value));
+        before = ",";
+    }
+    text.push(']');
 }
 
-fn in_base64(vector: &[f32]) -> String {
-    let bytes: Vec<u8> = vector.iter().flat_map(|one| one.to_le_bytes()).collect();
-    format!(r#""{}""#, base64::encode(&bytes))
+fn in_base64(values: &[f32], text: &mut String) {
+    let mut bytes = Vec::with_capacity(values.len() * 4);
+    for value in values {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    text.push('"');
+    BASE64.encode_string(bytes, text);
+    text.push('"');
 }

@@ -8,7 +8,6 @@
 //! The model `mock-refusal` refuses, the key `sk-invalid` is refused. `GET /__calls`
 //! tells what was asked and `POST /__reset` forgets it; neither counts.
 
-mod base64;
 mod books;
 mod embeddings;
 mod fail;

@@ -1,5 +1,8 @@
 //! The scripted upstream over a socket.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 struct Server {
@@ -274,7 +277,7 @@ async fn embeddings_are_unit_vectors_in_both_formats() {
     assert!((length - 1.0).abs() < 1e-5 && floats.len() == 8);
     let (_, coded) = ask(&json!({"input": "a", "encoding_format": "base64"})).await;
     let bytes: Vec<u8> = floats.iter().flat_map(|one| one.to_le_bytes()).collect();
-    assert_eq!(coded["data"][0]["embedding"], base64::encode(&bytes));
+    assert_eq!(coded["data"][0]["embedding"], STANDARD.encode(bytes));
     let (_, tokens) = ask(&json!({"input": [[1, 2], [3]]})).await;
     assert_eq!(tokens["data"].as_array().unwrap().len(), 2);
     for wrong in [
