@@ -18,6 +18,8 @@ pub(super) struct Books {
     run: u32,
     calls: AtomicU64,
     in_flight: AtomicU64,
+    /// How many texts were embedded.
+    embedding_items: AtomicU64,
     by_path: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -34,6 +36,7 @@ impl Books {
             run: getrandom::u32().unwrap_or_else(|_no_source| std::process::id()),
             calls: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            embedding_items: AtomicU64::new(0),
             by_path: Mutex::default(),
         }
     }
@@ -69,6 +72,7 @@ impl Books {
             "total": by_path.values().sum::<u64>(),
             "by_path": &*by_path,
             "in_flight": self.in_flight.load(Ordering::Relaxed),
+            "embedding_items": self.embedding_items.load(Ordering::Relaxed),
         })
     }
 
@@ -79,6 +83,7 @@ impl Books {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+        self.embedding_items.store(0, Ordering::Relaxed);
     }
 }
 
@@ -86,6 +91,13 @@ impl Call {
     /// Its number, from 1.
     pub(super) const fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Writes down that it embeds so many items.
+    pub(super) fn count_embedding_items(&self, items: usize) {
+        let items = u64::try_from(items).unwrap_or(u64::MAX);
+        let counter = &self.books.embedding_items;
+        counter.fetch_add(items, Ordering::Relaxed);
     }
 
     /// A name that no other call has, of this server or of one before it.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::books::Call;
 use super::refusal::Refusal;
 
 const ITEMS_MAX: usize = 2048;
@@ -36,7 +37,7 @@ enum Input<'a> {
 }
 
 /// The answer to `body`, as JSON.
-pub(super) fn answer(body: &[u8]) -> Result<String, Refusal> {
+pub(super) fn answer(body: &[u8], call: &Call) -> Result<String, Refusal> {
     let question: Question<'_> =
         serde_json::from_slice(body).map_err(|error| Refusal::unread(&error))?;
     let items = items(&question.input);
@@ -58,6 +59,7 @@ pub(super) fn answer(body: &[u8]) -> Result<String, Refusal> {
         Some("float") | None => in_numbers,
         Some(_) => return Err(Refusal::of("encoding_format", "Use float or base64.")),
     };
+    call.count_embedding_items(items.len());
     let mut text = r#"{"object":"list","data":["#.to_owned();
     let mut values = Vec::with_capacity(dimensions);
     for (index, item) in items.iter().enumerate() {

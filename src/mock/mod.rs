@@ -6,7 +6,8 @@
 //! one id are one answer.
 //!
 //! The model `mock-refusal` refuses, the key `sk-invalid` is refused. `GET /__calls`
-//! tells what was asked and `POST /__reset` forgets it; neither counts.
+//! tells what was asked, and how many items of embeddings were answered; `POST
+//! /__reset` forgets it; neither counts.
 
 mod books;
 mod embeddings;
@@ -153,7 +154,7 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
             Err(wrong_method(&head.method, path))
         }
         "/v1/chat/completions" => chat(mock, &body, call).await,
-        "/v1/embeddings" => Ok(json_text(embeddings::answer(&body)?)),
+        "/v1/embeddings" => Ok(json_text(embeddings::answer(&body, &call)?)),
         "/v1/moderations" => Ok(document(&moderations::answer(&body, &call)?)),
         "/v1/models" if head.method == Method::GET => {
             let models: Vec<Value> = MODELS.iter().map(|id| model(id)).collect();

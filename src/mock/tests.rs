@@ -280,6 +280,7 @@ async fn embeddings_are_unit_vectors_in_both_formats() {
     assert_eq!(coded["data"][0]["embedding"], STANDARD.encode(bytes));
     let (_, tokens) = ask(&json!({"input": [[1, 2], [3]]})).await;
     assert_eq!(tokens["data"].as_array().unwrap().len(), 2);
+    assert_eq!(server.get("/__calls").await.1["embedding_items"], 6);
     for wrong in [
         json!({"input": ""}),
         json!({"input": []}),
@@ -289,6 +290,13 @@ async fn embeddings_are_unit_vectors_in_both_formats() {
     ] {
         assert_eq!(ask(&wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
     }
+    let (_, told) = server.get("/__calls").await;
+    assert_eq!(
+        told["embedding_items"], 6,
+        "what is refused is not embedded"
+    );
+    server.send("/__reset", "").await;
+    assert_eq!(server.get("/__calls").await.1["embedding_items"], 0);
 }
 
 #[tokio::test]
@@ -384,7 +392,7 @@ async fn calls_are_counted_and_forgotten() {
     let by_path = json!({CHAT: 2, "/v1/models": 1});
     assert_eq!(
         told,
-        json!({"total": 3, "by_path": by_path, "in_flight": 0})
+        json!({"total": 3, "by_path": by_path, "in_flight": 0, "embedding_items": 0})
     );
     server.send("/__reset", "").await;
     let (_, told) = server.get("/__calls").await;
