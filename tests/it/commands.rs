@@ -1,6 +1,8 @@
 //! The commands beside `serve`.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::support::{House, Request, Scratch, Store, free_port, in_time, question};
 
@@ -123,6 +125,46 @@ async fn the_built_in_upstream_answers_in_both_forms() {
             .send(&Request::new("GET", "/v1/models").bearer("sk-x"))
             .await;
         assert_eq!(models.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_demo_shows_what_the_upstream_is_spared() {
+    in_time(async {
+        let folder = Scratch::new();
+        let mut demo = tokio::process::Command::new(env!("CARGO_BIN_EXE_reprise"))
+            .arg("demo")
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("REPRISE_LISTEN", "127.0.0.1:0")
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        let mut shown = Vec::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("stored:") {
+                break;
+            }
+            shown.push(line);
+        }
+        for (row, counts) in [
+            ("hit: asked again", &["0"][..]),
+            ("crowd", &["1"]),
+            ("miss: 256 texts", &["1", "256"]),
+            ("hit: the same 256", &["0", "0"]),
+            ("partial", &["1", "16"]),
+        ] {
+            let is_it = |line: &&String| line.trim_start().starts_with(row);
+            let line = shown.iter().find(is_it).unwrap_or_else(|| {
+                panic!("no row {row:?} in {shown:#?}");
+            });
+            let (_, told) = line.split_once(" ms ").expect("a time");
+            assert!(told.split_whitespace().eq(counts.iter().copied()), "{line}");
+        }
     })
     .await;
 }
