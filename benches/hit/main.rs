@@ -43,16 +43,7 @@ async fn compare() -> anyhow::Result<()> {
     let redis = start_redis();
     let mock = Server::product(&["mock", "--listen", "127.0.0.1:0"], &[])?;
     let upstream = format!("http://{}/v1", mock.address);
-    let product = |backend: &str, memory: &str| {
-        Server::product(
-            &["serve", "--listen", "127.0.0.1:0"],
-            &[
-                ("REPRISE_UPSTREAM", &upstream),
-                ("REPRISE_BACKEND", backend),
-                ("REPRISE_MEMORY_MAX_BYTES", memory),
-            ],
-        )
-    };
+    let product = |backend: &str, memory: &str| Server::proxy(&upstream, backend, memory);
     let memory = product("memory", "64MiB")?;
     let question = load::chat(false);
     load::fill(&memory.address, &question).await?;
@@ -100,16 +91,7 @@ async fn compare_embeddings(
 ) -> anyhow::Result<()> {
     let mock = Server::product(&["mock", "--listen", "127.0.0.1:0"], &[])?;
     let upstream = format!("http://{}/v1", mock.address);
-    let product = |backend: &str, memory: &str| {
-        Server::product(
-            &["serve", "--listen", "127.0.0.1:0"],
-            &[
-                ("REPRISE_UPSTREAM", &upstream),
-                ("REPRISE_BACKEND", backend),
-                ("REPRISE_MEMORY_MAX_BYTES", memory),
-            ],
-        )
-    };
+    let product = |backend: &str, memory: &str| Server::proxy(&upstream, backend, memory);
     let memory = product("memory", "512MiB")?;
     let backed = redis.map(|url| product(url, "0")).transpose()?;
     let mut targets = Vec::new();
@@ -163,6 +145,17 @@ impl Server {
             .env("REPRISE_LOG_FORMAT", "json")
             .envs(settings.iter().copied());
         Self::start(command, folder)
+    }
+
+    fn proxy(upstream: &str, backend: &str, memory: &str) -> anyhow::Result<Self> {
+        Self::product(
+            &["serve", "--listen", "127.0.0.1:0"],
+            &[
+                ("REPRISE_UPSTREAM", upstream),
+                ("REPRISE_BACKEND", backend),
+                ("REPRISE_MEMORY_MAX_BYTES", memory),
+            ],
+        )
     }
 
     fn bare(mode: &str, answer: &[u8]) -> anyhow::Result<Self> {

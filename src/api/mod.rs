@@ -12,6 +12,7 @@ mod layers;
 pub mod openapi;
 mod options;
 mod routes;
+pub mod schema;
 mod server;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::inbound::answer_json;
-use crate::api::openapi::{ChatCompletionRequest, ErrorEnvelope};
+use crate::api::schema::{ChatCompletionRequest, ErrorEnvelope};
 use crate::wire::Operation;
 
 const PATH: &str = "/chat/completions";

@@ -14,7 +14,7 @@ use crate::api::ApiState;
 use crate::api::conditional::answer_if_changed;
 use crate::api::error::ApiError;
 use crate::api::inbound::{asked, passing_body, respond};
-use crate::api::openapi::{ErrorEnvelope, Model, ModelList};
+use crate::api::schema::{ErrorEnvelope, Model, ModelList};
 use crate::wire::Operation;
 
 /// Where the list is, below the API's root.

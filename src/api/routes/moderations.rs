@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::inbound::answer_json;
-use crate::api::openapi::{ErrorEnvelope, ModerationList, ModerationRequest};
+use crate::api::schema::{ErrorEnvelope, ModerationList, ModerationRequest};
 use crate::wire::Operation;
 
 const PATH: &str = "/moderations";

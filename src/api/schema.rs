@@ -1,0 +1,201 @@
+//! The bodies of requests and answers, as far as the OpenAPI document tells of them.
+//!
+//! They describe and are not read: what a client sends goes on as it came.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A chat completion request. The provider's own fields are all accepted; these
+/// are the ones every provider knows.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ChatCompletionRequest {
+    /// The model to ask.
+    #[schema(example = "gpt-5-mini")]
+    pub model: String,
+    /// The conversation so far.
+    pub messages: Vec<ChatMessage>,
+    /// Whether to answer with server-sent events. One stored answer serves both.
+    pub stream: Option<bool>,
+    /// The provider's other parameters, all of them part of what is asked.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ChatMessage {
+    /// Who speaks.
+    #[schema(example = "user")]
+    pub role: String,
+    /// What is said: text, or an array of parts.
+    #[schema(value_type = Option<Object>, example = "Say hello.")]
+    pub content: Option<serde_json::Value>,
+}
+
+/// A request for embeddings. The provider's own fields are all accepted; these are
+/// the ones every provider knows.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct EmbeddingRequest {
+    /// The model to ask.
+    #[schema(example = "text-embedding-3-small")]
+    pub model: String,
+    /// What to embed.
+    pub input: EmbeddingInput,
+    /// How the vectors are written: `float` or `base64`. One stored vector serves both.
+    #[schema(example = "float")]
+    pub encoding_format: Option<String>,
+    /// How many values a vector has, where the model leaves that open.
+    pub dimensions: Option<u32>,
+    /// The provider's other parameters, all of them part of what is asked.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// What to embed.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum EmbeddingInput {
+    /// One text.
+    Text(String),
+    /// Several texts.
+    Texts(Vec<String>),
+    /// One text as tokens.
+    Tokens(Vec<u32>),
+    /// Several texts as tokens.
+    ManyTokens(Vec<Vec<u32>>),
+}
+
+/// The vectors of all inputs, in their order.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct EmbeddingList {
+    /// Always `list`.
+    #[schema(example = "list")]
+    pub object: String,
+    /// The vectors.
+    pub data: Vec<Embedding>,
+    /// The model that answered.
+    #[schema(example = "text-embedding-3-small")]
+    pub model: String,
+    /// The tokens of all inputs; missing if the upstream counted none.
+    pub usage: Option<EmbeddingUsage>,
+}
+
+/// The vector of one input.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct Embedding {
+    /// Always `embedding`.
+    #[schema(example = "embedding")]
+    pub object: String,
+    /// The place of its input in the request.
+    pub index: u32,
+    /// The vector, in the encoding asked for.
+    pub embedding: Vector,
+}
+
+/// A vector.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Vector {
+    /// As numbers.
+    Numbers(Vec<f64>),
+    /// As base64 of 32-bit floats, little-endian.
+    Base64(String),
+}
+
+/// What embedding took.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct EmbeddingUsage {
+    /// The tokens of the inputs.
+    pub prompt_tokens: u64,
+    /// The same: there is no output to count.
+    pub total_tokens: u64,
+}
+
+/// A request for moderation.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ModerationRequest {
+    /// The model to ask.
+    #[schema(example = "omni-moderation-latest")]
+    pub model: Option<String>,
+    /// A text, several texts, or the parts of one message.
+    #[schema(value_type = Object, example = "A kind word.")]
+    pub input: serde_json::Value,
+    /// The provider's other parameters, all of them part of what is asked.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// The judgements of all inputs, in their order.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ModerationList {
+    /// The upstream's id of the first judgement.
+    #[schema(example = "modr-123")]
+    pub id: String,
+    /// The model that judged.
+    #[schema(example = "omni-moderation-latest")]
+    pub model: String,
+    /// The judgements.
+    pub results: Vec<Judgement>,
+}
+
+/// The judgement of one input.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct Judgement {
+    /// Whether anything was found.
+    pub flagged: bool,
+    /// What was found, by category, and what else the provider says.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// The models a key may use.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ModelList {
+    /// Always `list`.
+    #[schema(example = "list")]
+    pub object: Option<String>,
+    /// The models.
+    pub data: Vec<Model>,
+}
+
+/// A model.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct Model {
+    /// Its name.
+    #[schema(example = "gpt-5-mini")]
+    pub id: String,
+    /// What else the provider says of it.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// An error, in the shape the official SDKs read.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ErrorEnvelope {
+    /// The error.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ErrorDetail {
+    /// A sentence for people.
+    #[schema(example = "the upstream provider cannot be reached")]
+    pub message: String,
+    /// The kind of error.
+    #[serde(rename = "type")]
+    #[schema(example = "api_error")]
+    pub kind: String,
+    /// The parameter at fault.
+    pub param: Option<String>,
+    /// The error's name for programs.
+    #[schema(example = "upstream_unreachable")]
+    pub code: Option<String>,
+}
