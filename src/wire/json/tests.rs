@@ -157,3 +157,27 @@ fn reading_reaches_into_objects() {
     assert!(items[3].is_null());
     assert_eq!(value.get("nothing"), None);
 }
+
+#[test]
+fn strings_are_read_wherever_in_a_block_they_stop() {
+    for before in 0..70 {
+        for after in [0, 1, 31, 32, 33, 64] {
+            let (head, tail) = ("é".repeat(before / 2) + "x", "y".repeat(after));
+            let head = head.repeat(1 + before % 2);
+            let text = format!(r#"["{head}","{head}\n{tail}",0]"#);
+            let expected = Json::Array(vec![
+                Json::string(head.as_str()),
+                Json::string(format!("{head}\n{tail}")),
+                Json::number(0),
+            ]);
+            assert_eq!(parse(text.as_bytes()), Ok(expected), "{before} {after}");
+            let raw = format!("\"{head}\n{tail}\"");
+            assert_eq!(
+                parse(raw.as_bytes()),
+                Err(JsonError::Syntax(head.len() + 1))
+            );
+            let open = format!("\"{head}{tail}");
+            assert!(parse(open.as_bytes()).is_err());
+        }
+    }
+}
