@@ -23,6 +23,9 @@ use crate::key::Key;
 
 /// How long a probe waits for an answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// Entries that may take as long again to travel as the first: what a list asks for
+/// is paid for once more if it is given up.
+const KEYS_A_DEADLINE: usize = 32;
 /// How long a question about sizes may take: nobody's answer waits for it.
 const SIZE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -99,8 +102,9 @@ impl Entries for Guard {
 
     fn get_many(&self, keys: &[Key]) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, BackendError>> {
         let Shared { inner, reads, .. } = &*self.shared;
+        let patience = reads.deadline.saturating_mul(1 + many(keys));
         self.shared
-            .run(reads, "get_many", inner.get_many(keys))
+            .run_for(patience, reads, "get_many", inner.get_many(keys))
             .boxed()
     }
 
@@ -147,11 +151,22 @@ impl Shared {
         operation: &'static str,
         work: BoxFuture<'_, Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
+        self.run_for(direction.deadline, direction, operation, work)
+            .await
+    }
+
+    async fn run_for<T>(
+        &self,
+        patience: Duration,
+        direction: &Direction,
+        operation: &'static str,
+        work: BoxFuture<'_, Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
         let started = Instant::now();
         if !direction.admits(started) {
             return Err(BackendError::LeftAlone);
         }
-        let result = timeout(direction.deadline, work)
+        let result = timeout(patience, work)
             .await
             .unwrap_or(Err(BackendError::Timeout));
         let now = Instant::now();
@@ -194,6 +209,11 @@ impl Shared {
             .iter()
             .all(|direction| direction.standing() != Standing::Open)
     }
+}
+
+/// How many deadlines more than one a read of many keys gets.
+fn many(keys: &[Key]) -> u32 {
+    u32::try_from(keys.len() / KEYS_A_DEADLINE).unwrap_or(u32::MAX)
 }
 
 /// Asks whether the backend is there: at once, and while a breaker is open.

@@ -45,7 +45,7 @@ async fn a_backend_that_hangs_costs_ten_deadlines_and_then_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_entries_have_the_deadline_of_one() {
+async fn a_few_entries_have_the_deadline_of_one() {
     let (scripted, guard) = guarded();
     let keys = [Key::for_tests(1), Key::for_tests(2)];
     assert_eq!(guard.get_many(&keys).await, Ok(vec![None, None]));
@@ -57,6 +57,17 @@ async fn many_entries_have_the_deadline_of_one() {
     }
     assert_eq!(guard.get_many(&keys).await, Err(BackendError::LeftAlone));
     assert_eq!(scripted.questions().len(), 11, "and is asked no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_entries_have_a_longer_deadline() {
+    let (scripted, guard) = guarded();
+    let keys: Vec<Key> = (0..128).map(Key::for_tests).collect();
+    assert_eq!(guard.get_many(&keys).await, Ok(vec![None; 128]));
+    scripted.behave(Behaviour::Hang);
+    let started = Instant::now();
+    assert_eq!(guard.get_many(&keys).await, Err(BackendError::Timeout));
+    assert_eq!(started.elapsed(), READ * 5);
 }
 
 #[tokio::test(start_paused = true)]

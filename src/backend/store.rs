@@ -1,6 +1,7 @@
 //! The front of the cache: memory before one backend.
 //!
-//! Looking up never fails and never takes longer than the backend's deadline.
+//! Looking up never fails and never takes longer than the backend's deadline, which
+//! is longer for many keys.
 //! Inserting never waits. What cannot be read is a miss, counted and removed.
 
 mod lookup;
