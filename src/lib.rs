@@ -9,6 +9,7 @@ pub mod key;
 pub mod policy;
 
 pub mod entry;
+pub mod ledger;
 pub mod operation;
 
 pub mod backend;

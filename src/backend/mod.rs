@@ -6,7 +6,7 @@
 //! cannot be written now is written later or counted as dropped.
 //!
 //! A third backend is a folder beside [`embedded`] and [`redis`] that implements
-//! [`Entries`] and [`Records`], and passes `contract`.
+//! [`Entries`], [`Records`], [`Ledger`] and [`Objects`], and passes `contract`.
 
 pub mod breaker;
 pub mod cached;
@@ -15,6 +15,7 @@ mod contract;
 pub mod embedded;
 pub mod error;
 mod guard;
+mod in_process;
 mod memory;
 mod metrics;
 pub mod options;
@@ -26,6 +27,7 @@ pub mod store;
 mod write_queue;
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +35,7 @@ use futures_util::future::BoxFuture;
 
 use crate::clock::UnixMillis;
 use crate::key::Key;
+use crate::ledger::{Batch, Granularity, Labels, Start, Tally};
 use crate::wire::Operation;
 
 pub use breaker::Standing;
@@ -82,6 +85,78 @@ pub trait Records: Send + Sync + Debug {
         name: &'static str,
         fresh: Bytes,
     ) -> BoxFuture<'_, Result<Bytes, BackendError>>;
+}
+
+/// A backend that keeps the usage ledger.
+///
+/// A bucket is forgotten when it has been kept for [`Granularity::kept_for`].
+pub trait Ledger: Send + Sync + Debug {
+    /// Adds every line of a batch to its minute, hour and day: all of them and once,
+    /// also if the batch is given again. Nothing is added if this fails, or all of it
+    /// if only the answer was lost; giving the batch again is right in both cases.
+    fn post<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Posted, BackendError>>;
+
+    /// The buckets that hold anything and begin in `starts`, in their order, each with
+    /// a number that changes with its content.
+    fn revisions(
+        &self,
+        granularity: Granularity,
+        starts: Range<Start>,
+    ) -> BoxFuture<'_, Result<Vec<(Start, Revision)>, BackendError>>;
+
+    /// What some buckets hold, in the order asked; nothing for those not kept. A
+    /// bucket may be newer than the revision it was asked for by.
+    fn buckets<'a>(
+        &'a self,
+        granularity: Granularity,
+        starts: &'a [Start],
+    ) -> BoxFuture<'a, Result<Vec<Lines>, BackendError>>;
+}
+
+/// What a bucket holds: a tally for each labels.
+pub type Lines = Vec<(Labels, Tally)>;
+
+/// Changes whenever a bucket does.
+pub type Revision = u64;
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// It was applied now.
+    Now,
+    /// It had been applied before; nothing was changed.
+    Before,
+}
+
+/// A backend that keeps objects for a time: the files of exports, and what is known
+/// of them. For objects that few ask for, not for entries.
+pub trait Objects: Send + Sync + Debug {
+    /// Keeps an object under its kind and name, in the place of any other.
+    fn put(
+        &self,
+        name: ObjectName,
+        content: Bytes,
+        keep_for: Duration,
+    ) -> BoxFuture<'_, Result<(), BackendError>>;
+
+    /// The object of a name, unless there is none or its time is over.
+    fn get(&self, name: &ObjectName) -> BoxFuture<'_, Result<Option<Bytes>, BackendError>>;
+
+    /// Every object of a kind, in the order of their ids. For kinds of small objects.
+    fn list(&self, kind: &'static str)
+    -> BoxFuture<'_, Result<Vec<(String, Bytes)>, BackendError>>;
+
+    /// Forgets an object; whether there was one.
+    fn remove(&self, name: &ObjectName) -> BoxFuture<'_, Result<bool, BackendError>>;
+}
+
+/// What an object is kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ObjectName {
+    /// Its kind: a word that stands in the program.
+    pub kind: &'static str,
+    /// Its id within the kind: letters, digits, `-`, `_`, `/`.
+    pub id: String,
 }
 
 /// An entry as it is handed to a backend.

@@ -18,11 +18,14 @@ use super::breaker::Standing;
 use super::cached::Cached;
 use super::embedded::Embedded;
 use super::guard::Guard;
+use super::in_process::InProcess;
 use super::memory::Memory;
 use super::redis::Redis;
 use super::secret::Secrets;
 use super::write_queue::{Bounds, Change, WriteQueue};
-use super::{BackendChoice, BackendError, BackendOptions, Entries, Records, Size, metrics};
+use super::{
+    BackendChoice, BackendError, BackendOptions, Entries, Ledger, Objects, Records, Size, metrics,
+};
 use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::key::{CacheSecret, Key};
@@ -40,6 +43,8 @@ struct Parts {
     memory: Memory,
     backed: Option<Backed>,
     secrets: Secrets,
+    ledger: Arc<dyn Ledger>,
+    objects: Arc<dyn Objects>,
     clock: Arc<dyn Clock>,
 }
 
@@ -93,11 +98,14 @@ impl Store {
             }
             None => (None, None),
         };
+        let in_process = Arc::new(InProcess::new(Arc::clone(&clock)));
         Ok(Self(Arc::new(Parts {
             name,
             memory: Memory::new(options.memory_bytes_max),
             backed,
             secrets: Secrets::new(options.cache_secret.as_ref(), records)?,
+            ledger: Arc::clone(&in_process) as _,
+            objects: in_process,
             clock,
         })))
     }
@@ -151,6 +159,16 @@ impl Store {
     /// The secret in force, now and after each change.
     pub fn secrets(&self) -> watch::Receiver<Arc<CacheSecret>> {
         self.0.secrets.subscribe()
+    }
+
+    /// Where usage is kept.
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::clone(&self.0.ledger)
+    }
+
+    /// Where objects are kept for a time.
+    pub fn objects(&self) -> Arc<dyn Objects> {
+        Arc::clone(&self.0.objects)
     }
 
     /// How the cache is doing. Waits for nothing.

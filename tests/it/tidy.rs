@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FILE_LINES_MAX: usize = 500;
 
 /// What is pure: it does no I/O and knows no clock.
-const PURE: [&str; 5] = ["wire", "key", "policy", "entry", "operation"];
+const PURE: [&str; 6] = ["wire", "key", "policy", "entry", "ledger", "operation"];
 
 /// Each module and the modules it may use, lowest first. A module not listed
 /// here is an error: adding one means saying where it stands.
@@ -19,13 +19,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("key", &["wire"]),
     ("policy", &["clock", "wire"]),
     ("entry", &["clock", "key", "policy", "wire"]),
+    ("ledger", &["clock", "wire"]),
     ("operation", &["entry", "key", "policy", "wire"]),
-    ("usage", &["clock", "wire"]),
-    ("telemetry", &["usage", "wire"]),
     ("access", &["clock", "key"]),
-    ("backend", &["clock", "entry", "key", "policy", "wire"]),
+    (
+        "backend",
+        &["clock", "entry", "key", "ledger", "policy", "wire"],
+    ),
+    ("usage", &["backend", "clock", "ledger", "wire"]),
     ("flight", &["backend", "key"]),
     ("upstream", &["wire"]),
+    ("telemetry", &["usage", "wire"]),
     (
         "proxy",
         &[

@@ -3,6 +3,7 @@
 use super::*;
 use crate::backend::contract::{TemporaryFolder, entry_of};
 use crate::backend::guard::Guard;
+use crate::backend::in_process::InProcess;
 use crate::backend::memory::Memory;
 use crate::backend::scripted::{Behaviour, Scripted};
 use crate::backend::secret::Secrets;
@@ -19,11 +20,14 @@ fn store() -> (Arc<Scripted>, Store) {
     let guard = Guard::new(Arc::clone(&scripted) as _, READ, READ);
     let guard = Arc::new(guard);
     let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default());
+    let in_process = Arc::new(InProcess::new(Arc::new(SystemClock)));
     let store = Store(Arc::new(Parts {
         name: "scripted",
         memory: Memory::new(16 << 20),
         backed: Some(Backed { queue, guard }),
         secrets: Secrets::new(None, None).unwrap(),
+        ledger: Arc::clone(&in_process) as _,
+        objects: in_process,
         clock: Arc::new(SystemClock),
     }));
     (scripted, store)
