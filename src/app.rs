@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::access::{AdminKey, Made};
 use crate::api::{self, ApiState, ServerOptions};
 use crate::backend::Store;
 use crate::clock::SystemClock;
@@ -35,6 +36,7 @@ pub struct App {
     listener: TcpListener,
     state: ApiState,
     options: ServerOptions,
+    made_key: Option<Made>,
     /// The built-in upstream, where it is the one that is asked.
     _mock: Option<AbortOnDropHandle<()>>,
 }
@@ -71,8 +73,10 @@ impl App {
             ),
             clock,
         );
+        let (admin_key, made_key) = admin_key(config)?;
         let state = ApiState {
             proxy,
+            admin_key,
             store,
             exporter,
             stopping: Arc::new(AtomicBool::new(false)),
@@ -82,8 +86,14 @@ impl App {
             listener,
             state,
             options: config.server.clone(),
+            made_key,
             _mock: mock,
         })
+    }
+
+    /// The admin key, if it was made just now: to be shown, once.
+    pub fn take_made_key(&mut self) -> Option<Made> {
+        self.made_key.take()
     }
 
     /// The store, to look at.
@@ -106,6 +116,7 @@ impl App {
             listener,
             state,
             options,
+            made_key: _,
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
@@ -125,6 +136,14 @@ impl App {
         store.close(LAST_WRITES).await;
         drop(upkeep);
         tracing::info!("stopped");
+    }
+}
+
+/// The key of the administration, and itself if it was made just now.
+fn admin_key(config: &Config) -> anyhow::Result<(AdminKey, Option<Made>)> {
+    match &config.access.admin_key {
+        Some(key) => Ok((AdminKey::chosen(key), None)),
+        None => AdminKey::kept(&config.backend.data_dir).context("cannot make an admin key"),
     }
 }
 

@@ -6,6 +6,7 @@
 //! provider is known to accept the credential: what it would refuse, the cache
 //! must not serve.
 
+mod admin;
 mod options;
 mod standing;
 
@@ -13,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::key::{CacheSecret, Scope, headers};
 
+pub use admin::{AdminKey, Made};
 pub use options::AccessOptions;
 pub use standing::{Standing, Standings, Verdict};
 

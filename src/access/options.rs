@@ -1,6 +1,8 @@
-//! How long the provider's word on a credential counts.
+//! How long the provider's word on a credential counts, and who administers.
 
 use std::time::Duration;
+
+use secrecy::SecretString;
 
 /// The configuration of this module.
 #[derive(Clone, Debug)]
@@ -10,4 +12,6 @@ pub struct AccessOptions {
     pub credential_ttl: Duration,
     /// The same while the provider cannot be reached. Default: 24 hours.
     pub credential_grace: Duration,
+    /// The key that opens the administration; one is made and kept where it is not set.
+    pub admin_key: Option<SecretString>,
 }

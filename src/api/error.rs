@@ -5,7 +5,7 @@
 //! to do. What the provider itself said is never touched.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::proxy::ProxyError;
@@ -26,6 +26,16 @@ pub enum ApiError {
     /// No such page of ours.
     #[error("there is no {0} here; the API is under /v1, the documentation under /docs")]
     NotFound(String),
+    /// A page of the administration was asked for without credentials.
+    #[error(
+        "this needs the admin key, as `Authorization: Bearer …`: REPRISE_ADMIN_KEY, or the one that was shown at the first start and is kept in the data folder as admin.key"
+    )]
+    AdminKeyMissing,
+    /// A page of the administration was asked for with other credentials.
+    #[error(
+        "this is not the admin key: REPRISE_ADMIN_KEY, or the one that is kept in the data folder as admin.key"
+    )]
+    AdminKeyWrong,
     /// The page exists, but not for this method.
     #[error("{0} is not allowed here")]
     MethodNotAllowed(String),
@@ -70,6 +80,9 @@ impl ApiError {
                 ProxyError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, OURS, "overloaded"),
             },
             Self::NotFound(_) => (StatusCode::NOT_FOUND, INVALID, "not_found"),
+            Self::AdminKeyMissing | Self::AdminKeyWrong => {
+                (StatusCode::UNAUTHORIZED, INVALID, "invalid_admin_key")
+            }
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 INVALID,
@@ -104,6 +117,8 @@ impl ApiError {
             Self::Proxy(error) => matches!(error, ProxyError::CacheOnlyMiss),
             Self::WebSocket => true,
             Self::NotFound(_)
+            | Self::AdminKeyMissing
+            | Self::AdminKeyWrong
             | Self::MethodNotAllowed(_)
             | Self::HeadTooLarge(..)
             | Self::BodyTooLarge(_)
@@ -134,6 +149,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if self.is_final() {
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

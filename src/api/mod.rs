@@ -4,6 +4,7 @@
 //! into what the proxy is asked and the proxy's reply into HTTP, and decides
 //! nothing about caching.
 
+mod admin;
 mod conditional;
 mod connection;
 pub mod error;
@@ -20,6 +21,7 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 
+use crate::access::AdminKey;
 use crate::backend::Store;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
@@ -35,6 +37,8 @@ pub struct ApiState {
     pub proxy: Arc<Proxy>,
     /// The store, for its health and size.
     pub store: Store,
+    /// Who administers.
+    pub admin_key: AdminKey,
     /// The metrics.
     pub exporter: Exporter,
     /// Set while the server is being stopped.

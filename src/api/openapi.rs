@@ -42,5 +42,11 @@ impl Modify for Credentials {
             .components
             .get_or_insert_with(Default::default)
             .add_security_scheme("upstream_key", SecurityScheme::Http(scheme));
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some("The key of this server's administration.".to_owned());
+        document
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("admin_key", SecurityScheme::Http(scheme));
     }
 }

@@ -7,8 +7,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
+use crate::access::Made;
 use crate::api::openapi;
 use crate::app::App;
 use crate::config::command_line::{self, Task};
@@ -49,7 +51,10 @@ fn perform(task: Task, flags: Variables) -> anyhow::Result<()> {
             telemetry::start_logging(&config.log);
             let exporter = Exporter::start()?;
             block_on(async move {
-                let app = App::build(&config, exporter).await?;
+                let mut app = App::build(&config, exporter).await?;
+                if let Some(made) = app.take_made_key() {
+                    show_once(&made);
+                }
                 announce(app.address()?);
                 app.run(stopped()).await;
                 Ok(())
@@ -91,6 +96,18 @@ fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
 
 fn announce(address: std::net::SocketAddr) {
     tracing::info!(target: "reprise::start", %address, "listening");
+}
+
+/// Shows a key that was just made, the only time it is ever shown.
+fn show_once(made: &Made) {
+    let key = made.key.expose_secret();
+    let kept = match &made.file {
+        Some(file) => format!("kept in {}", file.display()),
+        None => "kept nowhere: another one will be made at the next start".to_owned(),
+    };
+    say(&format!(
+        "\nThe key of the administration, shown this once and {kept}:\n\n    {key}\n"
+    ));
 }
 
 /// Completes when the process is told to stop: SIGTERM or SIGINT.

@@ -152,6 +152,7 @@ impl Config {
             access: AccessOptions {
                 credential_ttl: reader.duration("credential_ttl"),
                 credential_grace: reader.duration("credential_grace"),
+                admin_key: reader.credential("admin_key"),
             },
             log: log(&mut reader),
         };

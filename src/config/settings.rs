@@ -164,13 +164,19 @@ pub const SETTINGS: &[Setting] = &[
         "data_dir",
         Kind::Path,
         "",
-        "Folder of the embedded backend; the platform's data folder where it is not said",
+        "Folder of the embedded backend and of a made admin key; the platform's data folder where it is not said",
     ),
     setting(
         "cache_secret",
         Kind::Secret,
         "",
         "Passphrase of the secret that names entries; a random one is made and kept in the backend where it is not said",
+    ),
+    setting(
+        "admin_key",
+        Kind::Secret,
+        "",
+        "Key that opens /admin/v1 and the usage API; a random one is made, kept in the data folder and shown once where it is not said",
     ),
     setting(
         "completion_ttl",

@@ -50,7 +50,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mock", &["wire"]),
     (
         "api",
-        &["backend", "proxy", "telemetry", "upstream", "wire"],
+        &[
+            "access",
+            "backend",
+            "proxy",
+            "telemetry",
+            "upstream",
+            "usage",
+            "wire",
+        ],
     ),
     (
         "config",
@@ -88,7 +96,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["api", "app", "config", "mock", "telemetry", "upstream"],
+        &[
+            "access",
+            "api",
+            "app",
+            "config",
+            "mock",
+            "telemetry",
+            "upstream",
+        ],
     ),
     ("lib", &[]),
     ("main", &["cli"]),

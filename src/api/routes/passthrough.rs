@@ -5,13 +5,14 @@ use axum::response::{IntoResponse, Response};
 
 use super::OWN_PAGES;
 use crate::api::ApiState;
+use crate::api::admin::is_below_prefix;
 use crate::api::error::ApiError;
 use crate::api::inbound::{asked, passing_body, respond};
 
 /// Forwards a request to a path that has no route here.
 pub(super) async fn forward(State(state): State<ApiState>, request: Request) -> Response {
     let path = request.uri().path();
-    if OWN_PAGES.contains(&path) || path == "/favicon.ico" {
+    if OWN_PAGES.contains(&path) || is_below_prefix(path) || path == "/favicon.ico" {
         return ApiError::NotFound(path.to_owned()).into_response();
     }
     let (asked, body) = asked(request);
@@ -28,7 +29,8 @@ pub(super) async fn forward(State(state): State<ApiState>, request: Request) -> 
 /// A method that a route here does not have: an error on pages of our own,
 /// otherwise the provider's to judge.
 pub(super) async fn other_method(state: State<ApiState>, request: Request) -> Response {
-    if OWN_PAGES.contains(&request.uri().path()) {
+    let path = request.uri().path();
+    if OWN_PAGES.contains(&path) || is_below_prefix(path) {
         return ApiError::MethodNotAllowed(request.method().to_string()).into_response();
     }
     forward(state, request).await

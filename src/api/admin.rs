@@ -1,0 +1,74 @@
+//! Who may see and change what is the operator's: whoever brings the admin key.
+
+use axum::extract::FromRequestParts;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use super::ApiState;
+use super::error::ApiError;
+
+/// Where the administration is. Nothing below is ever forwarded to a provider: the
+/// admin key is none of its business.
+pub(super) const PREFIX: &str = "/admin";
+
+/// The administrator. A handler that takes one is closed to everybody else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Admin;
+
+impl FromRequestParts<ApiState> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        let presented = parts
+            .headers
+            .get(AUTHORIZATION)
+            .ok_or(ApiError::AdminKeyMissing)?;
+        let key = presented
+            .to_str()
+            .ok()
+            .and_then(bearer)
+            .ok_or(ApiError::AdminKeyWrong)?;
+        if state.admin_key.is(key) {
+            Ok(Self)
+        } else {
+            Err(ApiError::AdminKeyWrong)
+        }
+    }
+}
+
+/// Whether a path is of the administration.
+pub(super) fn is_below_prefix(path: &str) -> bool {
+    path.strip_prefix(PREFIX)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The token of `Bearer` credentials (RFC 6750 §2.1); the scheme's case does not
+/// count (RFC 9110 §11.1).
+fn bearer(credentials: &str) -> Option<&str> {
+    let (scheme, token) = credentials.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_is_bearer_in_any_case() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        assert_eq!(bearer("Basic abc"), None);
+        assert_eq!(bearer("abc"), None);
+    }
+
+    #[test]
+    fn the_administration_is_a_folder_not_a_beginning() {
+        assert!(is_below_prefix("/admin") && is_below_prefix("/admin/v1/usage"));
+        assert!(!is_below_prefix("/administer") && !is_below_prefix("/v1/admin"));
+    }
+}
