@@ -14,8 +14,10 @@ pub mod operation;
 pub mod sse;
 pub mod upstream_kind;
 pub mod usage;
+pub mod usage_reader;
 
 pub use json::Json;
 pub use operation::Operation;
 pub use upstream_kind::UpstreamKind;
 pub use usage::Usage;
+pub use usage_reader::UsageReader;

@@ -40,8 +40,17 @@ impl Usage {
             &["output_tokens_details", "reasoning_tokens"],
             &["reasoning_tokens"],
         ]);
+        // Anthropic counts what it read from its cache, and wrote to it, apart; those
+        // who pass that on under OpenAI's names count it in.
+        let is_apart =
+            usage.get("prompt_tokens").is_none() && usage.get("input_tokens_details").is_none();
+        let apart = [["cache_read_input_tokens"], ["cache_creation_input_tokens"]]
+            .iter()
+            .filter(|_| is_apart)
+            .filter_map(|path| count(usage, path))
+            .fold(0, u64::saturating_add);
         Some(Self {
-            input: input.unwrap_or_default(),
+            input: input.unwrap_or_default().saturating_add(apart),
             cached_input: cached_input.unwrap_or_default(),
             output: output.unwrap_or_default(),
             reasoning: reasoning.unwrap_or_default(),
@@ -72,6 +81,18 @@ impl Usage {
                 estimated: self.estimated || !is_exact,
             })
             .collect()
+    }
+
+    /// The larger of both numbers, for those of one answer that are told as they grow.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            cached_input: self.cached_input.max(other.cached_input),
+            output: self.output.max(other.output),
+            reasoning: self.reasoning.max(other.reasoning),
+            estimated: self.estimated || other.estimated,
+        }
     }
 
     /// The tokens of two answers together.

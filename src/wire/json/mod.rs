@@ -7,6 +7,7 @@
 //! invalid UTF-8 and nesting beyond [`DEPTH_MAX`] are errors, and an error means
 //! "do not cache", never "do not forward".
 
+pub mod members;
 mod read;
 pub mod span;
 mod write;
