@@ -18,6 +18,7 @@ use crate::mock::{self, MockOptions};
 use crate::proxy::Proxy;
 use crate::telemetry::{Exporter, UPKEEP_INTERVAL};
 use crate::upstream::{Upstream, UpstreamBase, Url};
+use crate::usage::Journal;
 
 /// How long fills that nobody reads any more may take to end when the server
 /// stops, so that what was paid for is stored.
@@ -63,9 +64,11 @@ impl App {
         let store = Store::open(&config.backend, Arc::clone(&clock) as _)?;
         // The names of entries hang on the secret: it is worth a moment's wait.
         store.secret(SECRET_PATIENCE).await;
+        let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
         let proxy = Proxy::new(
             Arc::new(upstream),
             store.clone(),
+            journal.clone(),
             (
                 config.policy.clone(),
                 config.flight.clone(),
@@ -76,6 +79,7 @@ impl App {
         let (admin_key, made_key) = admin_key(config)?;
         let state = ApiState {
             proxy,
+            journal,
             admin_key,
             store,
             exporter,
@@ -120,8 +124,9 @@ impl App {
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
-        let (proxy, store, stopping) = (
+        let (proxy, journal, store, stopping) = (
             Arc::clone(&state.proxy),
+            state.journal.clone(),
             state.store.clone(),
             Arc::clone(&state.stopping),
         );
@@ -133,6 +138,9 @@ impl App {
         let overtime = || proxy.abandon_fills();
         api::serve(listener, api::router(state), &options, stop, overtime).await;
         proxy.finish(LAST_FILLS).await;
+        if !journal.flush(LAST_WRITES).await {
+            tracing::warn!("stopping before all usage was written");
+        }
         store.close(LAST_WRITES).await;
         drop(upkeep);
         tracing::info!("stopped");

@@ -10,9 +10,12 @@ mod admin;
 mod options;
 mod standing;
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::key::{CacheSecret, Scope, headers};
+use crate::ledger::Caller;
 
 pub use admin::{AdminKey, Made};
 pub use options::AccessOptions;
@@ -21,6 +24,8 @@ pub use standing::{Standing, Standings, Verdict};
 /// A caller.
 #[derive(Clone, Debug)]
 pub struct Principal {
+    /// The names it is counted under.
+    pub caller: Caller,
     /// The isolation boundary: nothing stored in one scope is seen in another.
     pub scope: Scope,
 }
@@ -37,7 +42,19 @@ pub fn admit(
     {
         request.insert(name, value);
     }
+    let scope = Scope::derive(secret, &headers::credentials(request));
     Principal {
-        scope: Scope::derive(secret, &headers::credentials(request)),
+        caller: caller_of(&scope),
+        scope,
+    }
+}
+
+/// The names of a caller of whom only the credential is known: it is its own tenant.
+/// They are the same at every start, and tell nothing of the credential.
+fn caller_of(scope: &Scope) -> Caller {
+    let name: Arc<str> = format!("cred_{}", scope.name()).into();
+    Caller {
+        key: Arc::clone(&name),
+        tenant: name,
     }
 }

@@ -63,6 +63,11 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// The status it is answered with.
+    pub const fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
     /// Status, `type`, `code`.
     const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         const INVALID: &str = "invalid_request_error";

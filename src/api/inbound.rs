@@ -157,8 +157,14 @@ pub(super) async fn answer_json(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (mut asked, body) = asked(request);
-    require_json(&asked.headers)?;
-    let body = whole_body(&asked.headers, body, &state.options).await?;
+    let body = match json_body(&asked.headers, body, &state.options).await {
+        Ok(body) => body,
+        Err(error) => {
+            let status = error.status().as_u16();
+            state.proxy.turn_away(operation, &asked, status);
+            return Err(error);
+        }
+    };
     let query = asked.path_and_query.split_once('?').map(|(_, query)| query);
     asked.path_and_query = match query {
         Some(query) => format!("{path}?{query}"),
@@ -166,6 +172,19 @@ pub(super) async fn answer_json(
     };
     let reply = state.proxy.answer(operation, asked, body).await?;
     Ok(respond(reply))
+}
+
+/// Reads a body that has to be JSON.
+///
+/// # Errors
+/// If it says that it is something else, or cannot be taken.
+async fn json_body(
+    headers: &HeaderMap,
+    body: Body,
+    options: &ServerOptions,
+) -> Result<Bytes, ApiError> {
+    require_json(headers)?;
+    whole_body(headers, body, options).await
 }
 
 /// The proxy's reply as a response.

@@ -25,6 +25,7 @@ use crate::access::AdminKey;
 use crate::backend::Store;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
+use crate::usage::Journal;
 
 pub use error::ApiError;
 pub use options::ServerOptions;
@@ -35,6 +36,8 @@ pub use server::serve;
 pub struct ApiState {
     /// The story.
     pub proxy: Arc<Proxy>,
+    /// What happened.
+    pub journal: Journal,
     /// The store, for its health and size.
     pub store: Store,
     /// Who administers.

@@ -23,6 +23,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     servers((url = "/", description = "This server")),
     tags(
         (name = "Answers", description = "What is cached."),
+        (name = "Usage", description = "Who used what, what it cost and what the cache saved."),
         (name = "Operations", description = "What an operator looks at."),
     ),
     modifiers(&Credentials),

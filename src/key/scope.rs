@@ -13,6 +13,7 @@ use super::mac::KeyedDigest;
 
 const SCOPE_LABEL: &[u8] = b"reprise/scope/v1\0";
 const PASSPHRASE_LABEL: &[u8] = b"reprise/secret/v1\0";
+const NAME_LABEL: &[u8] = b"reprise/name/v1\0";
 const DERIVED_LABEL: &[u8] = b"reprise/derived/v1\0";
 
 /// The secret under which every digest of this cache is made.
@@ -66,6 +67,16 @@ impl Scope {
         let mut framed = Vec::new();
         put_named_parts(&mut framed, parts);
         Self(KeyedDigest::new(&secret.0).digest(&[SCOPE_LABEL, &framed]))
+    }
+
+    /// A name for reports: 12 hexadecimal digits that stand for this scope and open
+    /// nothing.
+    pub fn name(&self) -> String {
+        let digest = Sha256::new()
+            .chain_update(NAME_LABEL)
+            .chain_update(self.0)
+            .finalize();
+        hex::encode(digest.get(..6).unwrap_or_default())
     }
 
     /// The digest itself, for use as a name in a backend. It gives nothing of the

@@ -122,8 +122,8 @@ impl Tags {
     }
 }
 
-/// As much of a name as is kept.
-pub(super) fn cut(name: &str) -> &str {
+/// As much of a name as is kept: [`LABEL_BYTES_MAX`] bytes of whole characters.
+pub fn cut(name: &str) -> &str {
     let end = name
         .char_indices()
         .map(|(at, letter)| at + letter.len_utf8())

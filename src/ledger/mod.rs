@@ -7,13 +7,15 @@
 //! served to clients, and what the cache saved.
 
 mod batch;
+mod caller;
 mod labels;
 mod latency;
 mod period;
 mod tally;
 
 pub use batch::{Batch, BatchId, Line};
-pub use labels::{LABEL_BYTES_MAX, Labels, OTHER, TAGS_MAX, Tags};
+pub use caller::Caller;
+pub use labels::{LABEL_BYTES_MAX, Labels, OTHER, TAGS_MAX, Tags, cut};
 pub use latency::Latencies;
 pub use period::{Granularity, Start};
 pub use tally::{Counter, Tally};

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Asked, Proxy};
+use crate::ledger::{Caller, Tags};
 use crate::policy::CacheStatus;
-use crate::usage::{Event, Items, Served};
+use crate::usage::{Event, Items, Saved, Served};
 use crate::wire::{Operation, Usage};
 
 /// The outcome of a request that came to no answer: nothing was stored for it.
@@ -26,7 +27,11 @@ pub(super) struct Account {
     model: Option<String>,
     outcome: Option<CacheStatus>,
     status: Option<u16>,
+    resolved_model: Option<String>,
+    caller: Option<Caller>,
+    tags: Tags,
     usage: Option<Usage>,
+    saved: Option<Saved>,
     items: Option<Items>,
     bytes: u64,
     first_byte: Option<Instant>,
@@ -46,7 +51,11 @@ impl Account {
             model: None,
             outcome: None,
             status: None,
+            resolved_model: None,
+            caller: None,
+            tags: Tags::default(),
             usage: None,
+            saved: None,
             items: None,
             bytes: 0,
             first_byte: None,
@@ -55,9 +64,38 @@ impl Account {
         }
     }
 
+    /// The endpoint family.
+    pub(super) fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The model asked for, as far as the request has been read.
+    pub(super) fn model_asked(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
     /// Notes what the cache did with the request.
     pub(super) fn outcome(&mut self, outcome: CacheStatus) {
         self.outcome = Some(outcome);
+    }
+
+    /// Notes who asked, and what the client calls requests like this one.
+    pub(super) fn asked_by(&mut self, caller: &Caller, tags: &Tags) {
+        self.caller = Some(caller.clone());
+        self.tags.clone_from(tags);
+    }
+
+    /// Notes the model that answered, if the answer tells another name than was asked
+    /// for.
+    pub(super) fn answered_by(&mut self, model: Option<&str>) {
+        self.resolved_model = model
+            .filter(|model| Some(*model) != self.model.as_deref())
+            .map(str::to_owned);
+    }
+
+    /// Notes what the upstream did not have to do again.
+    pub(super) fn saved(&mut self, saved: Saved) {
+        self.saved = Some(saved);
     }
 
     /// Notes the model asked for.
@@ -110,13 +148,19 @@ impl Drop for Account {
         }
         let event = Event {
             request_id: std::mem::take(&mut self.request_id),
+            at: self.proxy.clock.unix_millis(),
             operation: self.operation,
             model: self.model.take(),
+            resolved_model: self.resolved_model.take(),
+            caller: self.caller.take().unwrap_or_else(nobody),
+            tags: std::mem::take(&mut self.tags),
+            upstream: self.proxy.upstream.name(),
             outcome: self.outcome.map_or(UNANSWERED, CacheStatus::as_str),
             detail: self.outcome.and_then(CacheStatus::detail),
             status: self.status,
             served: self.served,
             usage: self.usage.take(),
+            saved: self.saved,
             items: self.items,
             bytes: self.bytes,
             first_byte: self.first_byte.map(|first| first.duration_since(self.at)),
@@ -124,5 +168,14 @@ impl Drop for Account {
         };
         self.proxy.metrics.record(&event);
         crate::telemetry::log_request(&event);
+        self.proxy.journal.request(event);
+    }
+}
+
+/// Who a request is counted for that was not read far enough to know.
+fn nobody() -> Caller {
+    Caller {
+        key: "".into(),
+        tenant: "".into(),
     }
 }

@@ -14,14 +14,16 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use super::bill::{Bill, Led};
 use super::error::failure;
 use super::forward::log_failure;
+use super::lookup::Why;
 use super::recording::{Recorded, Recording, form_of};
 use super::seat::is_worth_another_try;
 use super::{Proxy, Question, Request};
 use crate::backend::Cached;
 use crate::entry::{Entry, Meta};
-use crate::flight::{Alone, Failure, Head, Producer};
+use crate::flight::{Alone, Failure, Form, Head, Producer};
 use crate::key::Scope;
 use crate::policy::{Refusal, freshness, gate};
 use crate::upstream::{Answer, BodyStream, Call, CallBody, UpstreamError, forwardable, returnable};
@@ -43,10 +45,39 @@ struct Came {
 
 impl Proxy {
     /// Starts the fill that `producer` writes.
-    pub(super) fn start_fill(self: &Arc<Self>, question: &Arc<Question>, producer: Producer) {
+    pub(super) fn start_fill(
+        self: &Arc<Self>,
+        question: &Arc<Question>,
+        producer: Producer,
+        why: Why,
+    ) {
         let (proxy, question) = (Arc::clone(self), Arc::clone(question));
+        let (operation, model) = (
+            question.adapter.operation(),
+            &question.identified.facts.model,
+        );
+        let bill = self.open_bill(&question.request, operation, model, why);
         self.tasks
-            .spawn(async move { proxy.run_fill(&question, producer).await });
+            .spawn(async move { proxy.run_fill(&question, producer, bill).await });
+    }
+
+    /// Opens the bill of a call that a request leads to.
+    pub(super) fn open_bill(
+        self: &Arc<Self>,
+        request: &Request,
+        operation: Operation,
+        model: &str,
+        why: Why,
+    ) -> Bill {
+        let led = Led {
+            request_id: request.asked.id.clone(),
+            operation,
+            model: (!model.is_empty()).then(|| model.to_owned()),
+            caller: request.principal.caller.clone(),
+            tags: request.tags.clone(),
+            outcome: why.as_str(),
+        };
+        Bill::open(self, led)
     }
 
     /// Renews an entry behind the caller's back, unless that is under way.
@@ -55,7 +86,9 @@ impl Proxy {
             return;
         }
         match self.flights.join(question.identified.key) {
-            crate::flight::Seat::Leader(producer, _) => self.start_fill(question, producer),
+            crate::flight::Seat::Leader(producer, _) => {
+                self.start_fill(question, producer, Why::Refresh);
+            }
             crate::flight::Seat::Follower(_) => {}
         }
     }
@@ -69,16 +102,19 @@ impl Proxy {
         }
     }
 
-    async fn run_fill(&self, question: &Question, mut producer: Producer) {
+    async fn run_fill(&self, question: &Question, mut producer: Producer, mut bill: Bill) {
         let began = Instant::now();
-        let answer = match producer.while_wanted(self.call(question)).await {
+        let answer = match producer.while_wanted(self.call(question, &mut bill)).await {
             Err(Alone) => return,
             Ok(Err(error)) => {
                 log_failure(&question.request.asked.id, &error);
-                return producer.fail(failure(&error));
+                let failure = failure(&error);
+                bill.failed(failure.as_str());
+                return producer.fail(failure);
             }
             Ok(Ok(answer)) => answer,
         };
+        bill.status(answer.status);
         self.note_standing(&question.request.principal.scope, answer.status);
         let Answer {
             status,
@@ -104,20 +140,24 @@ impl Proxy {
         }
         producer.head(head, retry_after(&headers));
         let recording = if status.is_success() {
+            bill.reads(form == Form::Stream);
             Recording::start(form, question.adapter)
         } else {
             Recording::Passing
         };
         let body = futures_util::stream::iter(first).chain(body).boxed();
-        if let Some(recorded) = self
-            .record(&question.request, &mut producer, recording, body)
-            .await
-        {
+        if let Some(recorded) = self.record(&mut producer, &mut bill, recording, body).await {
             let came = Came {
                 status,
                 headers,
                 took: began.elapsed(),
             };
+            match &recorded {
+                Recorded::Answer(_) | Recorded::Nothing => bill.whole(),
+                Recorded::Cut(_) => bill.failed(Failure::Cut.as_str()),
+            }
+            // Told before those who wait are: who has the answer finds it counted.
+            drop(bill);
             self.settle(question, producer, recorded, &came);
         }
     }
@@ -126,8 +166,8 @@ impl Proxy {
     /// the fill has been given up or has failed.
     pub(super) async fn record(
         &self,
-        request: &Request,
         producer: &mut Producer,
+        bill: &mut Bill,
         mut recording: Recording,
         mut body: BodyStream,
     ) -> Option<Recorded> {
@@ -139,13 +179,16 @@ impl Proxy {
                 None => break,
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => {
-                    log_failure(&request.asked.id, &error);
-                    producer.fail_now(failure(&error));
+                    log_failure(bill.request_id(), &error);
+                    let failure = failure(&error);
+                    bill.failed(failure.as_str());
+                    producer.fail_now(failure);
                     return None;
                 }
             };
             let before = bytes;
             bytes += chunk.len();
+            bill.take(&chunk);
             if before <= self.policy.entry_bytes_max && bytes > self.policy.entry_bytes_max {
                 recording.give_up();
                 producer.unshareable();
@@ -234,7 +277,7 @@ impl Proxy {
 
     /// Asks the provider. A stream is asked to tell its usage, which the stored
     /// form needs; a provider that does not know the option is asked without.
-    async fn call(&self, question: &Question) -> Result<Answer, UpstreamError> {
+    async fn call(&self, question: &Question, bill: &mut Bill) -> Result<Answer, UpstreamError> {
         let facts = &question.identified.facts;
         let asks = facts.wants_stream && !self.no_stream_options.load(Ordering::Relaxed);
         let changed = asks
@@ -258,6 +301,7 @@ impl Proxy {
         }
         self.no_stream_options.store(true, Ordering::Relaxed);
         tracing::info!("the upstream does not know stream_options: streams are asked for without");
+        bill.again(answer.status);
         self.send(&question.request, question.request.body.clone())
             .await
     }

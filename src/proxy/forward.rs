@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream;
-use http::header::CONTENT_LENGTH;
+use futures_util::stream::{self, BoxStream};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{Method, StatusCode};
 
 use super::account::Account;
+use super::bill::{Bill, Led};
 use super::error::failure;
+use super::recording::form_of;
 use super::{Admitted, Proxy, ProxyError, Reply, ReplyBody};
+use crate::flight::Form;
 use crate::policy::CacheStatus;
 use crate::upstream::{Answer, BodyStream, Call, CallBody, forwardable, returnable};
 
@@ -29,35 +32,65 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
+            tags,
             directives: _,
             mut account,
         } = admitted;
         let outcome = CacheStatus::Bypass { reason };
         account.outcome(outcome);
+        let mut bill = Bill::open(
+            self,
+            Led {
+                request_id: asked.id,
+                operation: account.operation(),
+                model: account.model_asked().map(str::to_owned),
+                caller: principal.caller,
+                tags,
+                outcome: outcome.as_str(),
+            },
+        );
         let method = asked.method.clone();
+        let mut headers = forwardable(&asked.headers, false);
+        if method == Method::POST {
+            // The tokens are read off the answer, which must come unencoded for that.
+            headers.remove(ACCEPT_ENCODING);
+        }
         let call = Call {
             method: asked.method,
             path_and_query: asked.path_and_query,
-            headers: forwardable(&asked.headers, false),
+            headers,
             body,
         };
         let answer = match self.upstream.send(call).await {
             Ok(answer) => answer,
             Err(error) => {
-                let error = log_failure(&asked.id, &error);
+                let error = log_failure(bill.request_id(), &error);
+                bill.failed(error.code());
                 account.failed(error.code());
                 return Err(error);
             }
         };
+        bill.status(answer.status);
+        if method == Method::POST && answer.status.is_success() {
+            bill.reads(form_of(&answer.headers, &[]) == Form::Stream);
+        }
         self.note_standing(&principal.scope, answer.status);
         let mut headers = returnable(&answer.headers);
         outcome.write(&mut headers);
         account.status(answer.status.as_u16());
-        account.length(length(&method, &answer));
+        let length = length(&method, &answer);
+        account.length(length);
+        let passing = Passing {
+            body: answer.body,
+            length,
+            bytes: 0,
+            account,
+            bill,
+        };
         Ok(Reply {
             status: answer.status,
             headers,
-            body: ReplyBody::Stream(relay(answer.body, account)),
+            body: ReplyBody::Stream(passing.stream()),
         })
     }
 }
@@ -81,31 +114,60 @@ fn length(method: &Method, answer: &Answer) -> Option<u64> {
         .ok()
 }
 
-/// The body as it comes, counted.
-fn relay(
+/// An answer on its way through.
+struct Passing {
     body: BodyStream,
+    /// How long it is, where that is known: the server stops asking for more of a body
+    /// once it has that much, so its end is not seen otherwise.
+    length: Option<u64>,
+    bytes: u64,
     account: Account,
-) -> stream::BoxStream<'static, Result<Bytes, ProxyError>> {
-    stream::unfold(Some((body, account)), |state| async move {
-        let (mut body, mut account) = state?;
-        match body.next().await {
-            Some(Ok(piece)) => {
-                account.sent(piece.len());
-                Some((Ok(piece), Some((body, account))))
-            }
-            Some(Err(error)) => {
-                let failure = failure(&error);
-                account.failed(failure.as_str());
-                Some((Err(failure.into()), None))
-            }
-            None => {
-                account.complete();
-                None
-            }
+    bill: Bill,
+}
+
+impl Passing {
+    /// The body as it comes, counted.
+    fn stream(self) -> BoxStream<'static, Result<Bytes, ProxyError>> {
+        let mut passing = self;
+        if passing.length == Some(0) {
+            passing.end();
         }
-    })
-    .fuse()
-    .boxed()
+        stream::unfold(Some(passing), |passing| async move {
+            let mut this = passing?;
+            match this.body.next().await {
+                Some(Ok(piece)) => {
+                    this.account.sent(piece.len());
+                    this.bill.take(&piece);
+                    this.bytes += piece.len() as u64;
+                    if this.length == Some(this.bytes) {
+                        this.end();
+                    }
+                    Some((Ok(piece), Some(this)))
+                }
+                Some(Err(error)) => {
+                    let failure = failure(&error);
+                    this.bill.failed(failure.as_str());
+                    this.account.failed(failure.as_str());
+                    Some((Err(failure.into()), None))
+                }
+                None => {
+                    this.end();
+                    this.account.complete();
+                    None
+                }
+            }
+        })
+        .fuse()
+        .boxed()
+    }
+
+    /// The answer has come whole.
+    fn end(&mut self) {
+        self.bill.whole();
+        let found = self.bill.found();
+        self.account.usage(found.usage);
+        self.account.answered_by(found.model.as_deref());
+    }
 }
 
 /// Logs why there is no answer, once, and says what the client is told.

@@ -49,6 +49,11 @@ pub(super) enum Why {
 }
 
 impl Why {
+    /// The word for what the cache did, for a call that has no answer yet.
+    pub(super) const fn as_str(self) -> &'static str {
+        self.outcome(StatusCode::OK).as_str()
+    }
+
     /// What the cache did, once the provider has answered with `status`.
     pub(super) const fn outcome(self, status: StatusCode) -> CacheStatus {
         let stored = false;

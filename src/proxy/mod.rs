@@ -6,6 +6,7 @@
 
 mod account;
 mod batch;
+mod bill;
 mod error;
 mod fill;
 mod forward;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -30,10 +31,12 @@ use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
 use crate::key::{CacheSecret, Key};
+use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions};
 use crate::telemetry::RequestMetrics;
 use crate::upstream::{CallBody, ClientStream, Upstream};
+use crate::usage::Journal;
 use crate::wire::Operation;
 
 pub use error::ProxyError;
@@ -49,6 +52,12 @@ use lookup::Found;
 /// not parsed again.
 const MEMO_ENTRIES: usize = 16_384;
 
+/// What the client calls requests like this one; it goes no further than here.
+const X_CACHE_TAGS: HeaderName = HeaderName::from_static("x-cache-tags");
+
+/// The reason given for a request that was refused before it was read.
+const TURNED_AWAY: &str = "turned-away";
+
 /// The parts a request passes through on its way.
 #[derive(Debug)]
 pub struct Proxy {
@@ -62,6 +71,7 @@ pub struct Proxy {
     policy: PolicyOptions,
     clock: Arc<dyn Clock>,
     metrics: RequestMetrics,
+    journal: Journal,
     /// Fills and refreshes that outlive the request that started them.
     tasks: TaskTracker,
     /// Set once the upstream has been seen to reject `stream_options`.
@@ -88,6 +98,7 @@ pub struct Asked {
 struct Admitted {
     asked: Asked,
     principal: Principal,
+    tags: Tags,
     directives: Directives,
     account: Account,
 }
@@ -98,6 +109,7 @@ struct Request {
     asked: Asked,
     body: Bytes,
     principal: Principal,
+    tags: Tags,
     directives: Directives,
     began: UnixMillis,
 }
@@ -115,6 +127,7 @@ impl Proxy {
     pub fn new(
         upstream: Arc<Upstream>,
         store: Store,
+        journal: Journal,
         options: (PolicyOptions, FlightOptions, AccessOptions),
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
@@ -130,6 +143,7 @@ impl Proxy {
             policy,
             clock,
             metrics: RequestMetrics::register(&CacheStatus::LABELS),
+            journal,
             tasks: TaskTracker::new(),
             no_stream_options: std::sync::atomic::AtomicBool::new(false),
         })
@@ -154,6 +168,7 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
+            tags,
             directives,
             mut account,
         } = admitted;
@@ -162,6 +177,7 @@ impl Proxy {
             asked,
             body,
             principal,
+            tags,
             directives,
             began: self.clock.unix_millis(),
         };
@@ -243,6 +259,16 @@ impl Proxy {
         Ok(reply)
     }
 
+    /// Accounts for a request that was refused before it could be read, with `status`.
+    pub fn turn_away(self: &Arc<Self>, operation: Operation, asked: &Asked, status: u16) {
+        let mut account = Account::open(self, operation, asked);
+        account.outcome(CacheStatus::Bypass {
+            reason: TURNED_AWAY,
+        });
+        account.status(status);
+        account.complete();
+    }
+
     /// Gives up every fill that is still running, so that those who read it are
     /// told; for a server that must stop now.
     pub fn abandon_fills(&self) {
@@ -263,15 +289,25 @@ impl Proxy {
     /// Step one: who asks, and what of the cache. From here on the request has an
     /// account.
     fn admit(self: &Arc<Self>, operation: Operation, mut asked: Asked, keys: &Keys) -> Admitted {
-        let account = Account::open(self, operation, &asked);
+        let mut account = Account::open(self, operation, &asked);
         let directives = Directives::of(&asked.headers, operation, &self.policy);
         let own = self.upstream.own_credential();
         let principal = access::admit(&mut asked.headers, &keys.secret, own);
+        let tags = tags(&asked.headers);
+        account.asked_by(&principal.caller, &tags);
         Admitted {
             asked,
             principal,
+            tags,
             directives,
             account,
         }
     }
+}
+
+/// What the client calls requests like this one, for reports: `x-cache-tags: a, b`.
+fn tags(headers: &HeaderMap) -> Tags {
+    let lists = headers.get_all(X_CACHE_TAGS);
+    let words = lists.iter().filter_map(|list| list.to_str().ok());
+    Tags::of(words.flat_map(|list| list.split(',')))
 }

@@ -1,6 +1,7 @@
 //! Step five: the answer, in the form the caller asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -11,6 +12,7 @@ use super::account::Account;
 use super::{Proxy, ProxyError, Question};
 use crate::backend::{Cached, Rendition};
 use crate::policy::{CacheStatus, freshness};
+use crate::usage::Saved;
 use crate::wire::json;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -78,6 +80,11 @@ impl Proxy {
         account.outcome(outcome);
         account.status(StatusCode::OK.as_u16());
         account.usage(entry.meta.usage);
+        account.answered_by(entry.meta.resolved_model.as_deref());
+        account.saved(Saved {
+            usage: entry.meta.usage.unwrap_or_default(),
+            time: saved_time(outcome, entry.meta.took_millis),
+        });
         account.sent(body.len());
         account.complete();
         Reply {
@@ -107,6 +114,15 @@ impl Proxy {
         });
         self.store.weigh_again(&question.identified.key, cached);
         stream
+    }
+}
+
+/// The upstream's time that an answer saved: none, if it was waited for with another.
+pub(super) fn saved_time(outcome: CacheStatus, took_millis: u32) -> Duration {
+    if outcome == CacheStatus::Collapsed {
+        Duration::ZERO
+    } else {
+        Duration::from_millis(took_millis.into())
     }
 }
 

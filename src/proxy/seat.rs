@@ -24,6 +24,7 @@ use crate::flight::{Cursor, End, Failure, Form, Head, Piece, Producer, Seat};
 use crate::operation::Adapter;
 use crate::policy::cache_status::Staleness;
 use crate::policy::{CacheStatus, Freshness};
+use crate::usage::Saved;
 use crate::wire::error::ErrorBody;
 
 /// The longest pause a provider can ask for that followers wait out before they
@@ -130,7 +131,7 @@ impl Proxy {
             hand_out(producer, &cached);
             return Ok(self.reply_stored(question, &cached, outcome, lead.account));
         }
-        self.start_fill(question, producer);
+        self.start_fill(question, producer, lead.why);
         match cursor.head().await {
             Ok(head) if may_be_stood_in_for(head.status) => {
                 let refusal = Some((head, cursor));
@@ -265,6 +266,7 @@ pub(super) fn relay(
     account.outcome(outcome);
     account.status(head.status.as_u16());
     let reading = Reading {
+        is_shared: outcome == CacheStatus::Collapsed,
         cursor,
         account,
         view,
@@ -280,6 +282,8 @@ pub(super) fn relay(
 
 /// A client reading a fill.
 struct Reading {
+    /// Another request's call is read.
+    is_shared: bool,
     cursor: Cursor,
     account: Account,
     view: View,
@@ -302,7 +306,16 @@ impl Reading {
                 Some(Err(failure)) => return Some(this.broken(failure)),
                 None => {
                     if let End::Complete(Some(answer)) = this.cursor.end().await {
-                        this.account.usage(answer.entry.meta.usage);
+                        let meta = &answer.entry.meta;
+                        this.account.usage(meta.usage);
+                        this.account.answered_by(meta.resolved_model.as_deref());
+                        if this.is_shared {
+                            this.account.saved(Saved {
+                                usage: meta.usage.unwrap_or_default(),
+                                // It was waited for as long as the other waited.
+                                time: Duration::ZERO,
+                            });
+                        }
                     }
                     this.account.complete();
                     return None;

@@ -8,8 +8,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::usage::{Event, Served};
-use crate::wire::Operation;
+use crate::usage::{Call, Event, Served};
+use crate::wire::{Operation, Usage};
 
 const REQUESTS: &str = "reprise_requests_total";
 const DURATION: &str = "reprise_request_duration_seconds";
@@ -18,6 +18,9 @@ const FAILED: &str = "reprise_requests_failed_total";
 const ENTRIES: &str = "reprise_entries";
 const ENTRY_BYTES: &str = "reprise_entry_bytes";
 const ITEMS: &str = "reprise_items_total";
+const CALLS: &str = "reprise_upstream_calls_total";
+const UPSTREAM_DURATION: &str = "reprise_upstream_duration_seconds";
+const TOKENS: &str = "reprise_tokens_total";
 const REFUSED: &str = "reprise_store_refused_total";
 
 /// Hits take microseconds, answers of a reasoning model minutes.
@@ -50,6 +53,19 @@ impl Exporter {
         describe_counter!(
             ITEMS,
             "Items of lists answered, by operation and where the answer came from."
+        );
+        describe_counter!(
+            CALLS,
+            "Calls to the upstream, by operation and how they went."
+        );
+        describe_counter!(
+            TOKENS,
+            "Tokens counted upstream, served to clients and saved by the cache."
+        );
+        describe_histogram!(
+            UPSTREAM_DURATION,
+            Unit::Seconds,
+            "From a call to the upstream to the end of its answer."
         );
         describe_gauge!(ENTRIES, "Answers the backend holds.");
         describe_gauge!(ENTRY_BYTES, Unit::Bytes, "Bytes the backend holds.");
@@ -84,6 +100,54 @@ impl Exporter {
 #[derive(Debug)]
 pub struct RequestMetrics {
     by_operation: Vec<Vec<(&'static str, Handles)>>,
+    tokens: Vec<TokensHandles>,
+}
+
+/// The counters of one operation's tokens, by who had to do with them.
+#[derive(Debug)]
+struct TokensHandles {
+    upstream: Tokens,
+    served: Tokens,
+    saved: Tokens,
+}
+
+/// Counters of tokens.
+struct Tokens {
+    input: Counter,
+    cached_input: Counter,
+    output: Counter,
+    reasoning: Counter,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+impl Tokens {
+    fn register(operation: Operation, kind: &'static str) -> Self {
+        let of = |direction: &'static str| counter!(TOKENS, "operation" => operation.as_str(), "kind" => kind, "direction" => direction);
+        Self {
+            input: of("input"),
+            cached_input: of("cached_input"),
+            output: of("output"),
+            reasoning: of("reasoning"),
+        }
+    }
+
+    fn count(&self, usage: Usage) {
+        for (counter, count) in [
+            (&self.input, usage.input),
+            (&self.cached_input, usage.cached_input),
+            (&self.output, usage.output),
+            (&self.reasoning, usage.reasoning),
+        ] {
+            if count > 0 {
+                counter.increment(count);
+            }
+        }
+    }
 }
 
 struct Handles {
@@ -118,7 +182,15 @@ impl RequestMetrics {
                     .collect()
             })
             .collect();
-        Self { by_operation }
+        let tokens = Operation::ALL.iter().map(|operation| TokensHandles {
+            upstream: Tokens::register(*operation, "upstream"),
+            served: Tokens::register(*operation, "served"),
+            saved: Tokens::register(*operation, "saved"),
+        });
+        Self {
+            by_operation,
+            tokens: tokens.collect(),
+        }
     }
 
     /// Counts a finished request.
@@ -132,6 +204,14 @@ impl RequestMetrics {
             handles.duration.record(event.total);
             if let Some(first_byte) = event.first_byte {
                 handles.first_byte.record(first_byte);
+            }
+        }
+        if let Some(handles) = self.tokens_of(event.operation) {
+            if let Some(usage) = event.usage {
+                handles.served.count(usage);
+            }
+            if let Some(saved) = event.saved {
+                handles.saved.count(saved.usage);
             }
         }
         if let Some(items) = event.items {
@@ -148,6 +228,22 @@ impl RequestMetrics {
             counter!(FAILED, "operation" => event.operation.as_str(), "reason" => reason)
                 .increment(1);
         }
+    }
+
+    /// Counts a finished call.
+    pub fn record_call(&self, call: &Call) {
+        let operation = call.operation.as_str();
+        counter!(CALLS, "operation" => operation, "result" => call.result()).increment(1);
+        histogram!(UPSTREAM_DURATION, "operation" => operation).record(call.total);
+        if let Some(usage) = call.usage
+            && let Some(handles) = self.tokens_of(call.operation)
+        {
+            handles.upstream.count(usage);
+        }
+    }
+
+    fn tokens_of(&self, operation: Operation) -> Option<&TokensHandles> {
+        self.tokens.get(usize::from(operation.code()))
     }
 
     /// Counts an answer that a gate refused to store.

@@ -9,6 +9,7 @@ mod error;
 mod headers;
 mod options;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub struct Upstream {
     client: reqwest::Client,
     base: Url,
     identity: String,
+    name: Arc<str>,
     kind: UpstreamKind,
     api_key: Option<SecretString>,
     first_byte_timeout: Duration,
@@ -117,10 +119,17 @@ impl Upstream {
             .build()
             .map_err(UpstreamError::Setup)?;
         let identity = base.as_str().trim_end_matches('/').to_owned();
+        let name = match (&options.base, base.host_str(), base.port()) {
+            (UpstreamBase::Mock, ..) => "mock".into(),
+            (UpstreamBase::Url(_), Some(host), Some(port)) => format!("{host}:{port}").into(),
+            (UpstreamBase::Url(_), Some(host), None) => host.into(),
+            (UpstreamBase::Url(_), None, _) => identity.as_str().into(),
+        };
         Ok(Self {
             client,
             base,
             identity,
+            name,
             kind: options.kind,
             api_key: options.api_key.clone(),
             first_byte_timeout: options.first_byte_timeout,
@@ -131,6 +140,11 @@ impl Upstream {
     /// What names this provider in a key: its base URL.
     pub fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// What it is called in reports: its host.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// What kind of server it is.

@@ -1,7 +1,10 @@
 //! The record of one finished request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::UnixMillis;
+use crate::ledger::{Caller, Tags};
 use crate::wire::{Operation, Usage};
 
 /// One finished request. It has no prompt, no answer and no credential in it.
@@ -9,10 +12,20 @@ use crate::wire::{Operation, Usage};
 pub struct Event {
     /// The id the request was answered with.
     pub request_id: String,
+    /// When it was finished, by the time of day.
+    pub at: UnixMillis,
     /// The endpoint family.
     pub operation: Operation,
     /// The model asked for, where one was named.
     pub model: Option<String>,
+    /// The model that answered, where the answer told another name than was asked for.
+    pub resolved_model: Option<String>,
+    /// Who asked.
+    pub caller: Caller,
+    /// What the client calls requests like this one.
+    pub tags: Tags,
+    /// The upstream provider.
+    pub upstream: Arc<str>,
     /// How it was answered, in lower case: `hit`, `miss`, …
     pub outcome: &'static str,
     /// Why, for outcomes that have a reason.
@@ -23,6 +36,8 @@ pub struct Event {
     pub served: Served,
     /// The tokens of the answer, where it told them.
     pub usage: Option<Usage>,
+    /// What the upstream did not have to do again for it.
+    pub saved: Option<Saved>,
     /// How the items of a list were answered, where a list was asked for.
     pub items: Option<Items>,
     /// The bytes of body that were handed to the client's connection.
@@ -31,6 +46,15 @@ pub struct Event {
     pub first_byte: Option<Duration>,
     /// From the request's head to the end of the answer.
     pub total: Duration,
+}
+
+/// What the upstream did not have to do again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The tokens it did not have to read and write.
+    pub usage: Usage,
+    /// The time it had taken when it did.
+    pub time: Duration,
 }
 
 /// How the items of a list were answered, counted by position.
@@ -55,6 +79,18 @@ pub enum Served {
     Failed(&'static str),
 }
 
+impl Event {
+    /// The model that answered; the one asked for where the answer did not say.
+    pub fn answered_by(&self) -> &str {
+        answered_by(self.resolved_model.as_ref(), self.model.as_ref())
+    }
+
+    /// Whether the client got an error: a status from 400, or no whole answer.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.served, Served::Failed(_)) || self.status.is_some_and(|status| status >= 400)
+    }
+}
+
 impl Served {
     /// The name used in logs.
     pub const fn as_str(self) -> &'static str {
@@ -64,4 +100,8 @@ impl Served {
             Self::Failed(reason) => reason,
         }
     }
+}
+
+pub(super) fn answered_by<'a>(resolved: Option<&'a String>, asked: Option<&'a String>) -> &'a str {
+    resolved.or(asked).map_or("", String::as_str)
 }

@@ -1,5 +1,12 @@
-//! What happened: one [`Event`] for every request, on every path.
+//! What happened: one [`Event`] for every request and one [`Call`] for every call to
+//! the upstream, on every path, counted in the ledger.
 
+mod call;
+mod counting;
 mod event;
+mod journal;
+mod names;
 
-pub use event::{Event, Items, Served};
+pub use call::{Call, Ended};
+pub use event::{Event, Items, Saved, Served};
+pub use journal::{Journal, Watcher};

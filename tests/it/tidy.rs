@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("entry", &["clock", "key", "policy", "wire"]),
     ("ledger", &["clock", "wire"]),
     ("operation", &["entry", "key", "policy", "wire"]),
-    ("access", &["clock", "key"]),
+    ("access", &["clock", "key", "ledger"]),
     (
         "backend",
         &["clock", "entry", "key", "ledger", "policy", "wire"],
@@ -39,6 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "entry",
             "flight",
             "key",
+            "ledger",
             "operation",
             "policy",
             "telemetry",

@@ -1,5 +1,6 @@
 //! One file a family of routes; each gives its router, this one only merges.
 
+mod admin;
 mod chat;
 mod docs;
 mod embeddings;
@@ -33,6 +34,7 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
         .merge(models::router())
         .merge(health::router())
         .merge(metrics::router())
+        .merge(admin::router())
 }
 
 /// All routes.

@@ -10,23 +10,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::time::Instant;
 
 use super::super::Proxy;
+use super::super::bill::Bill;
 use super::super::error::failure;
 use super::super::fill::retry_after;
 use super::super::forward::log_failure;
+use super::super::lookup::Why;
 use super::super::recording::Recording;
 use super::super::seat::is_worth_another_try;
 use super::Batch;
 use super::reading::{ReadItems, Reading, Unread};
 use crate::backend::Cached;
 use crate::entry::{Entry, Meta};
-use crate::flight::{Alone, Failure, Form, Head, ItemAnswers, Piece, Producer};
-use crate::key::Key;
+use crate::flight::{Failure, Form, Head, ItemAnswers, Piece, Producer};
+use crate::key::{Key, Scope};
 use crate::operation::{AnswerFacts, Item, Told};
 use crate::policy::{freshness, gate};
-use crate::upstream::{Answer, returnable};
+use crate::upstream::{Answer, BodyStream, UpstreamError, returnable};
 use crate::wire::{Json, Usage};
 
 /// Answers that are there already, by their keys.
@@ -50,61 +51,94 @@ impl Proxy {
         batch: &Arc<Batch>,
         items: Vec<usize>,
         producer: Producer,
-        found: Known,
+        (why, found): (Why, Known),
     ) {
+        let Some(body) = batch.asking_for(&items) else {
+            return producer.fail(Failure::Unreadable);
+        };
+        let (operation, model) = (batch.adapter.operation(), &batch.identified.facts.model);
+        let bill = self.open_bill(&batch.request, operation, model, why);
         let (proxy, batch) = (Arc::clone(self), Arc::clone(batch));
         self.tasks.spawn(async move {
-            proxy.run_item_fill(&batch, &items, producer, found).await;
+            let (mut producer, mut bill) = (producer, bill);
+            let call = proxy.send(&batch.request, body);
+            let scope = &batch.request.principal.scope;
+            if let Some(answer) = proxy
+                .call_for_items(scope, &mut producer, &mut bill, call)
+                .await
+            {
+                if answer.status.is_success() {
+                    let filling = (producer, bill);
+                    proxy
+                        .take_items(&batch, &items, filling, (answer, found))
+                        .await;
+                } else {
+                    proxy.pass_refusal(producer, bill, answer.body).await;
+                }
+            }
         });
     }
 
-    async fn run_item_fill(
+    /// Makes the call and passes the head of its answer on. `None` if there is none.
+    async fn call_for_items(
         &self,
-        batch: &Batch,
-        items: &[usize],
-        mut producer: Producer,
-        found: Known,
-    ) {
-        let began = Instant::now();
-        let Some(body) = batch.asking_for(items) else {
-            return producer.fail(Failure::Unreadable);
-        };
-        let request = &batch.request;
-        let answer = match producer.while_wanted(self.send(request, body)).await {
-            Err(Alone) => return,
-            Ok(Err(error)) => {
-                log_failure(&request.asked.id, &error);
-                return producer.fail(failure(&error));
+        scope: &Scope,
+        producer: &mut Producer,
+        bill: &mut Bill,
+        call: impl Future<Output = Result<Answer, UpstreamError>>,
+    ) -> Option<Answer> {
+        let answer = match producer.while_wanted(call).await.ok()? {
+            Err(error) => {
+                log_failure(bill.request_id(), &error);
+                let failure = failure(&error);
+                bill.failed(failure.as_str());
+                producer.fail_now(failure);
+                return None;
             }
-            Ok(Ok(answer)) => answer,
+            Ok(answer) => answer,
         };
-        self.note_standing(&request.principal.scope, answer.status);
-        let status = answer.status;
-        if is_worth_another_try(status) {
+        bill.status(answer.status);
+        self.note_standing(scope, answer.status);
+        if is_worth_another_try(answer.status) {
             producer.count_failure();
         }
         let head = Head {
-            status,
+            status: answer.status,
             headers: returnable(&answer.headers),
             form: Form::Json,
         };
         producer.head(head, retry_after(&answer.headers));
-        if !status.is_success() {
-            let passing = Recording::Passing;
-            let body = answer.body;
-            if self
-                .record(request, &mut producer, passing, body)
-                .await
-                .is_some()
-            {
-                producer.complete(None);
-            }
-            return;
+        Some(answer)
+    }
+
+    async fn pass_refusal(&self, mut producer: Producer, mut bill: Bill, body: BodyStream) {
+        let passing = Recording::Passing;
+        let passed = self.record(&mut producer, &mut bill, passing, body).await;
+        if passed.is_some() {
+            bill.whole();
+            drop(bill);
+            producer.complete(None);
         }
-        let storable = gate::head(status, &answer.headers);
-        let Some(reading) = self.read_items(batch, items, &mut producer, answer).await else {
+    }
+
+    /// Reads the answer, stores what it has of the items and ends the fill.
+    async fn take_items(
+        &self,
+        batch: &Batch,
+        items: &[usize],
+        (mut producer, mut bill): (Producer, Bill),
+        (answer, found): (Answer, Known),
+    ) {
+        let began = bill.began();
+        let request = &batch.request;
+        let storable = gate::head(answer.status, &answer.headers);
+        let Some(reading) = self
+            .read_items((batch, items), &mut producer, &mut bill, answer)
+            .await
+        else {
             return;
         };
+        bill.whole();
         let ReadItems {
             items: read,
             frame,
@@ -127,6 +161,8 @@ impl Proxy {
             took: began.elapsed(),
             stores: storable.is_ok() && request.directives.store,
         };
+        bill.told(around.facts.usage, around.facts.model.clone());
+        drop(bill);
         let mut by_key = self.store_items(batch, items, read, &around);
         by_key.extend(found);
         producer.complete_items(ItemAnswers {
@@ -139,9 +175,9 @@ impl Proxy {
     /// has been given up or has failed.
     async fn read_items(
         &self,
-        batch: &Batch,
-        items: &[usize],
+        (batch, items): (&Batch, &[usize]),
         producer: &mut Producer,
+        bill: &mut Bill,
         answer: Answer,
     ) -> Option<Reading> {
         let is_all = batch.identified.are_all(items);
@@ -159,10 +195,15 @@ impl Proxy {
         while !reading.is_hopeless() {
             match producer.while_wanted(body.next()).await.ok()? {
                 None => break,
-                Some(Ok(chunk)) => reading.take(&chunk),
+                Some(Ok(chunk)) => {
+                    bill.take(&chunk);
+                    reading.take(&chunk);
+                }
                 Some(Err(error)) => {
                     log_failure(&batch.request.asked.id, &error);
-                    producer.fail_now(failure(&error));
+                    let failure = failure(&error);
+                    bill.failed(failure.as_str());
+                    producer.fail_now(failure);
                     return None;
                 }
             }

@@ -220,6 +220,7 @@ impl Proxy {
         let admitted = Admitted {
             asked: batch.request.asked.clone(),
             principal: batch.request.principal.clone(),
+            tags: batch.request.tags.clone(),
             directives: batch.request.directives,
             account,
         };

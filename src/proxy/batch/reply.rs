@@ -1,6 +1,7 @@
 //! The answer, put together by position and written as the client takes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -9,6 +10,7 @@ use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::super::account::Account;
+use super::super::reply::saved_time;
 use super::super::{Proxy, Reply, ReplyBody};
 use super::{Batch, Slots, Source};
 use crate::backend::{Cached, Rendition, Store};
@@ -16,7 +18,7 @@ use crate::entry::Meta;
 use crate::operation::{ListFrame, Told};
 use crate::policy::cache_status::Tier;
 use crate::policy::{CacheStatus, freshness};
-use crate::usage::Items;
+use crate::usage::{Items, Saved};
 use crate::wire::Usage;
 
 /// How many items of the answer were stored, and how many were not.
@@ -63,6 +65,9 @@ impl Proxy {
         account.status(StatusCode::OK.as_u16());
         account.usage(usage);
         account.items(items);
+        account.saved(saved(batch, slots, outcome));
+        let first = slots.get(0).map(|given| &given.cached.entry.meta);
+        account.answered_by(first.and_then(|meta| meta.resolved_model.as_deref()));
         let mut headers = self.headers_around(slots, items, outcome);
         if usage.is_some_and(|usage| usage.estimated) {
             headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
@@ -174,6 +179,33 @@ fn usage_of(batch: &Batch, slots: &Slots) -> Option<Usage> {
         estimated: sum.estimated || uncounted,
         ..sum
     })
+}
+
+/// What the upstream did not have to do: the tokens of every position that this
+/// request made no call for, and if it made none, the longest time one had taken.
+fn saved(batch: &Batch, slots: &Slots, outcome: CacheStatus) -> Saved {
+    let mut saved = Saved::default();
+    let mut called = vec![false; batch.identified.len()];
+    let mut made_call = false;
+    for item in &batch.identified.at {
+        let Some(given) = slots.get(*item) else {
+            continue;
+        };
+        let meta = &given.cached.entry.meta;
+        let again = called
+            .get_mut(*item)
+            .is_none_or(|called| std::mem::replace(called, true));
+        if given.source == Source::Call && !again {
+            made_call = true;
+            continue;
+        }
+        saved.usage = saved.usage.plus(meta.usage.unwrap_or_default());
+        saved.time = saved.time.max(saved_time(outcome, meta.took_millis));
+    }
+    if made_call {
+        saved.time = Duration::ZERO;
+    }
+    saved
 }
 
 /// How the positions were answered.

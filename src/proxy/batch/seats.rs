@@ -97,7 +97,7 @@ impl Proxy {
         let seats = self.flights.join_items(&batch.identified.keys_of(items));
         if let Some((producer, _, led)) = seats.lead {
             let led = pick(items, &led);
-            self.start_item_fill(batch, led, producer, HashMap::new());
+            self.start_item_fill(batch, led, producer, (Why::Refresh, HashMap::new()));
         }
     }
 
@@ -168,7 +168,8 @@ impl Proxy {
             });
             return None;
         }
-        self.start_item_fill(batch, wanted.clone(), producer, found);
+        let why = first_why(slots, &wanted);
+        self.start_item_fill(batch, wanted.clone(), producer, (why, found));
         Some(wanted)
     }
 
@@ -256,6 +257,12 @@ async fn came(mut cursor: Cursor) -> Came {
         End::Complete(_) => Came::Unfilled(Unfilled::Refused(head, cursor)),
         End::Failed(failure) => Came::Unfilled(Unfilled::Failed(failure)),
     }
+}
+
+/// Why the upstream is asked for `items`: what holds for the first of them.
+fn first_why(slots: &Slots, items: &[usize]) -> Why {
+    let first = items.first().and_then(|item| slots.why_of(*item));
+    first.unwrap_or(Why::Absent)
 }
 
 /// Notes the answers to `items`; whether each has one.

@@ -1,0 +1,136 @@
+//! What a record adds to the ledger.
+
+use super::{Call, Event, Served};
+use crate::ledger::{Caller, Counter, Labels, Tags, Tally, cut};
+use crate::wire::Operation;
+
+/// Under what a record is counted.
+struct Named<'a> {
+    operation: Operation,
+    model: &'a str,
+    caller: &'a Caller,
+    tags: &'a Tags,
+    upstream: &'a str,
+    outcome: &'static str,
+}
+
+impl Named<'_> {
+    fn labels(&self) -> Labels {
+        Labels {
+            operation: self.operation.as_str().to_owned(),
+            model: cut(self.model).to_owned(),
+            key: self.caller.key.as_ref().to_owned(),
+            tenant: self.caller.tenant.as_ref().to_owned(),
+            upstream: self.upstream.to_owned(),
+            outcome: self.outcome.to_owned(),
+            tags: self.tags.clone(),
+        }
+    }
+}
+
+impl Event {
+    /// Under what it is counted.
+    pub fn labels(&self) -> Labels {
+        Named {
+            operation: self.operation,
+            model: self.answered_by(),
+            caller: &self.caller,
+            tags: &self.tags,
+            upstream: &self.upstream,
+            outcome: self.outcome,
+        }
+        .labels()
+    }
+
+    /// What is counted: what was asked, served and saved, but nothing that was spent.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        tally.add(Counter::Requests, 1);
+        tally.add(answered_how(self.outcome), 1);
+        tally.add(Counter::Failed, u64::from(self.is_failure()));
+        let left = self.served == Served::ClientLeft;
+        tally.add(Counter::Abandoned, u64::from(left));
+        tally.add(Counter::BytesServed, self.bytes);
+        if let Some(items) = self.items {
+            tally.add(Counter::ItemsStored, items.stored);
+            tally.add(Counter::ItemsJoined, items.joined);
+            tally.add(Counter::ItemsCalled, items.called);
+        }
+        if let Some(usage) = self.usage {
+            tally.add(Counter::ServedInput, usage.input);
+            tally.add(Counter::ServedCachedInput, usage.cached_input);
+            tally.add(Counter::ServedOutput, usage.output);
+            tally.add(Counter::ServedReasoning, usage.reasoning);
+        }
+        if let Some(saved) = self.saved {
+            tally.add(Counter::SavedInput, saved.usage.input);
+            tally.add(Counter::SavedCachedInput, saved.usage.cached_input);
+            tally.add(Counter::SavedOutput, saved.usage.output);
+            tally.add(Counter::SavedReasoning, saved.usage.reasoning);
+            tally.add(Counter::SavedMicros, micros(saved.time));
+        }
+        tally.total.record(self.total);
+        if let Some(first_byte) = self.first_byte {
+            tally.first_byte.record(first_byte);
+        }
+        tally
+    }
+}
+
+impl Call {
+    /// Under what it is counted.
+    pub fn labels(&self) -> Labels {
+        Named {
+            operation: self.operation,
+            model: self.answered_by(),
+            caller: &self.caller,
+            tags: &self.tags,
+            upstream: &self.upstream,
+            outcome: self.outcome,
+        }
+        .labels()
+    }
+
+    /// What is counted: what was spent, but no request.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        tally.add(Counter::Calls, 1);
+        tally.add(Counter::CallsFailed, u64::from(!self.succeeded()));
+        tally.add(Counter::CallMicros, micros(self.total));
+        match self.usage {
+            Some(usage) => {
+                tally.add(Counter::SpentInput, usage.input);
+                tally.add(Counter::SpentCachedInput, usage.cached_input);
+                tally.add(Counter::SpentOutput, usage.output);
+                tally.add(Counter::SpentReasoning, usage.reasoning);
+            }
+            None if self.succeeded() && is_counted(self.operation) => {
+                tally.add(Counter::CallsUncounted, 1);
+            }
+            None => {}
+        }
+        tally
+    }
+}
+
+/// The counter of an outcome.
+fn answered_how(outcome: &str) -> Counter {
+    match outcome {
+        "hit" | "stale" | "coalesced" => Counter::Hits,
+        "partial" => Counter::Partials,
+        "bypass" => Counter::Bypasses,
+        _ => Counter::Misses,
+    }
+}
+
+/// Whether answers of this family tell tokens.
+const fn is_counted(operation: Operation) -> bool {
+    match operation {
+        Operation::Chat | Operation::Embedding => true,
+        Operation::Passthrough | Operation::Moderation | Operation::Models => false,
+    }
+}
+
+fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
