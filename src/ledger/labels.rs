@@ -111,6 +111,17 @@ impl Tags {
         Self(tags)
     }
 
+    /// The text that stands for these tags where each part of the labels is kept by
+    /// itself: a JSON list.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The tags that a text stands for; `None` if it is not one of ours.
+    pub fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
     /// The tags, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -163,6 +174,7 @@ mod tests {
         ) {
             let [operation, model, key, tenant, upstream, outcome] = names;
             let tags = Tags::of(tags.iter().map(String::as_str));
+            prop_assert_eq!(Tags::from_text(&tags.to_text()), Some(tags.clone()));
             let labels = Labels { operation, model, key, tenant, upstream, outcome, tags };
             prop_assert_eq!(Labels::from_text(&labels.to_text()), Some(labels));
         }

@@ -50,6 +50,26 @@ impl Latencies {
         self.counts.iter().map(|(step, count)| (*step, *count))
     }
 
+    /// The text that stands for this in a backend: `step:count` of each step, with
+    /// blanks between.
+    pub fn to_text(&self) -> String {
+        let steps: Vec<String> = self
+            .steps()
+            .map(|(step, count)| format!("{step}:{count}"))
+            .collect();
+        steps.join(" ")
+    }
+
+    /// What a text stands for; `None` if it is not one of ours.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut latencies = Self::default();
+        for part in text.split_ascii_whitespace() {
+            let (step, count) = part.split_once(':')?;
+            latencies.add(step.parse().ok()?, count.parse().ok()?);
+        }
+        Some(latencies)
+    }
+
     /// How many were counted.
     pub fn count(&self) -> u64 {
         self.counts
@@ -127,6 +147,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_text_of_latencies_is_none() {
+        for odd in ["1", "a:1", "1:a", "1:-1", "70000:1", "1:1;2:1"] {
+            assert_eq!(Latencies::from_text(odd), None, "{odd}");
+        }
+        assert_eq!(Latencies::from_text(""), Some(Latencies::default()));
+        assert_eq!(of(&[0, 1, 1]).to_text(), "0:1 63:2");
+    }
+
+    #[test]
     fn steps_never_change_their_meaning() {
         let numbers = [0, 1, 7, 8, 9, 15, 16, 17, 1_000, 1_000_000, 60_000_000];
         let steps = numbers.map(step_of);
@@ -150,6 +179,7 @@ mod tests {
         ) {
             let mut merged = of(&left);
             merged.merge(&of(&right));
+            prop_assert_eq!(Latencies::from_text(&merged.to_text()), Some(merged.clone()));
             prop_assert_eq!(merged, of(&[left, right].concat()));
         }
     }
