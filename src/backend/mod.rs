@@ -12,6 +12,8 @@ pub mod breaker;
 pub mod cached;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod contract_usage;
 pub mod embedded;
 pub mod error;
 mod guard;

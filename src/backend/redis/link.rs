@@ -11,13 +11,14 @@ use arc_swap::ArcSwapOption;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisResult, Value, cmd};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisResult, Value, cmd};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address::Address;
 use super::error::is_lost;
+use super::script::Call;
 use crate::backend::BackendError;
 
 /// How long connecting may take, TLS, authentication and finding a master included.
@@ -28,6 +29,9 @@ const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(500);
 /// A connection that does not answer a ping for so long is given up. Shorter than
 /// what a guard waits for a probe.
 const PING_TIMEOUT: Duration = Duration::from_millis(450);
+/// How long work that nobody's answer waits for waits for a connection that is being
+/// made.
+const CONNECTED_SOON: Duration = Duration::from_millis(500);
 /// The last resort: callers have shorter deadlines of their own.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Commands the client takes before it makes callers wait.
@@ -59,15 +63,27 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+/// What is asked over a link by those who have time. May come to be asked twice.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Request<'a> {
+    /// One command.
+    One(&'a Cmd),
+    /// Commands whose keys are all in one slot, and none of whose answers may be an
+    /// error.
+    Many(&'a Pipeline),
+    /// A script.
+    Script(&'a Call),
+}
+
 impl Link {
-    /// Begins to connect.
-    pub(super) fn new(address: Address) -> Self {
+    /// Begins to connect, for a purpose that is told in the log.
+    pub(super) fn new(address: Address, purpose: &'static str) -> Self {
         let shared = Arc::new(Shared {
             connection: ArcSwapOption::empty(),
             made: Notify::new(),
             lost: Notify::new(),
         });
-        let connector = tokio::spawn(keep_connected(Arc::clone(&shared), address));
+        let connector = tokio::spawn(keep_connected(Arc::clone(&shared), address, purpose));
         Self {
             shared,
             _connector: AbortOnDropHandle::new(connector),
@@ -86,6 +102,37 @@ impl Link {
             self.shared.give_up(&connection);
         }
         Ok(result?)
+    }
+
+    /// Asks something nobody's answer waits for, and gives up after `patience`. A
+    /// connection that turns out to be lost is replaced first, and one on which there
+    /// was no answer afterwards: nobody pings it.
+    pub(super) async fn ask(
+        &self,
+        request: Request<'_>,
+        patience: Duration,
+    ) -> Result<Vec<Value>, BackendError> {
+        let deadline = Instant::now() + patience;
+        let mut tried = false;
+        loop {
+            let Ok(connection) = timeout(CONNECTED_SOON, self.connected()).await else {
+                return Err(not_connected());
+            };
+            let Ok(result) = timeout_at(deadline, connection.ask(request)).await else {
+                self.shared.give_up(&connection);
+                return Err(BackendError::Timeout);
+            };
+            match result {
+                Err(error) if is_lost(&error) => {
+                    self.shared.give_up(&connection);
+                    if tried {
+                        return Err(error.into());
+                    }
+                    tried = true;
+                }
+                result => return Ok(result?),
+            }
+        }
     }
 
     /// Whether the server answers; waits a little for a connection that is being
@@ -141,19 +188,46 @@ impl Connection {
         }
         .and_then(Value::extract_error)
     }
+
+    async fn send_all(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
+        let count = commands.len();
+        let answers = match self.clone() {
+            Self::Single(mut connection) => {
+                connection.req_packed_commands(commands, 0, count).await
+            }
+            Self::Cluster(mut connection) => {
+                connection.req_packed_commands(commands, 0, count).await
+            }
+        }?;
+        answers.into_iter().map(Value::extract_error).collect()
+    }
+
+    async fn ask(&self, request: Request<'_>) -> RedisResult<Vec<Value>> {
+        match request {
+            Request::One(command) => self.send(command).await.map(|answer| vec![answer]),
+            Request::Many(commands) => self.send_all(commands).await,
+            Request::Script(call) => match self.send(&call.by_digest()).await {
+                Err(error) if error.code() == Some("NOSCRIPT") => {
+                    self.send(&call.by_source()).await
+                }
+                result => result,
+            }
+            .map(|answer| vec![answer]),
+        }
+    }
 }
 
-async fn keep_connected(shared: Arc<Shared>, address: Address) {
+async fn keep_connected(shared: Arc<Shared>, address: Address, purpose: &'static str) {
     let mut delay = RECONNECT_DELAY_MIN;
     let mut told = false;
     loop {
         let attempt = timeout(CONNECT_TIMEOUT, connect(&address)).await;
         let error = match attempt {
             Ok(Ok(connection)) => {
-                tracing::info!("connected to Redis");
+                tracing::info!(purpose, "connected to Redis");
                 shared.connect(connection);
                 shared.lost.notified().await;
-                tracing::warn!("the connection to Redis is lost");
+                tracing::warn!(purpose, "the connection to Redis is lost");
                 (delay, told) = (RECONNECT_DELAY_MIN, false);
                 continue;
             }
@@ -161,7 +235,7 @@ async fn keep_connected(shared: Arc<Shared>, address: Address) {
             Err(_elapsed) => BackendError::Timeout,
         };
         if !told {
-            tracing::warn!(%error, "Redis cannot be reached: trying on");
+            tracing::warn!(%error, purpose, "Redis cannot be reached: trying on");
             told = true;
         }
         sleep(delay).await;

@@ -7,10 +7,17 @@
 //! slots; the one command with several keys, `MGET`, the client splits by slot and
 //! puts together again. Every entry has a time to live. The one record, the
 //! cache's secret, has none: without it all entries are lost.
+//!
+//! The ledger and the objects, in [`books`], have a connection of their own, so that
+//! nothing large stands before a hit.
 
 mod address;
+pub mod books;
 mod error;
+mod ledger;
 mod link;
+mod objects;
+mod script;
 #[cfg(test)]
 pub(super) mod test_server;
 
@@ -62,14 +69,9 @@ impl Redis {
         database: Option<i64>,
         prefix: &str,
     ) -> Result<Self, BackendError> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-        if prefix.is_empty() || !prefix.bytes().all(is_plain) {
-            let reason = "the prefix of Redis keys must be letters, digits and -_.:".to_owned();
-            return Err(BackendError::Invalid(reason));
-        }
         Ok(Self {
-            link: Link::new(Address::parse(url, database)?),
-            prefix: prefix.to_owned(),
+            link: Link::new(Address::parse(url, database)?, "entries"),
+            prefix: plain(prefix)?,
         })
     }
 
@@ -178,6 +180,16 @@ impl Records for Redis {
     }
 }
 
+/// A prefix that cannot be taken for a pattern or a hash tag.
+fn plain(prefix: &str) -> Result<String, BackendError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    if prefix.is_empty() || !prefix.bytes().all(is_plain) {
+        let reason = "the prefix of Redis keys must be letters, digits and -_.:".to_owned();
+        return Err(BackendError::Invalid(reason));
+    }
+    Ok(prefix.to_owned())
+}
+
 fn with(mut command: Cmd, key: impl AsRef<[u8]>) -> Cmd {
     command.arg(key.as_ref());
     command
@@ -210,5 +222,7 @@ fn read<T: FromRedisValue>(value: Value) -> Result<T, BackendError> {
         .map_err(|_other| BackendError::Corrupt("the value is of another type".to_owned()))
 }
 
+#[cfg(test)]
+mod books_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::cmd;
@@ -10,8 +11,10 @@ use secrecy::SecretString;
 use tokio::time::sleep;
 
 use super::Redis;
+use super::books::Books;
 use crate::backend::Entries as _;
 use crate::backend::contract::TemporaryFolder;
+use crate::clock::SystemClock;
 
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -191,4 +194,10 @@ pub(in crate::backend) async fn connected(url: &str) -> Redis {
         sleep(Duration::from_millis(10)).await;
     }
     redis
+}
+
+/// The ledger and the objects of a URL. They connect when they are first asked.
+pub(in crate::backend) fn books(url: &str) -> Books {
+    let url = SecretString::from(url);
+    Books::new(&url, None, "reprise", Arc::new(SystemClock)).unwrap()
 }
