@@ -13,6 +13,8 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tokio::time::sleep;
 
+use super::contract::TemporaryFolder;
+use super::embedded::Embedded;
 use super::in_process::InProcess;
 use super::redis::test_server::{Server, books};
 use super::{Ledger, Lines, ObjectName, Objects, Posted, Revision};
@@ -76,6 +78,13 @@ pub(super) async fn requests(ledger: &dyn Ledger, granularity: Granularity, with
 #[tokio::test(flavor = "multi_thread")]
 async fn this_process_keeps_the_contract_of_usage() {
     keeps_the_contract(&Arc::new(InProcess::new(Arc::new(SystemClock)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn embedded_keeps_the_contract_of_usage() {
+    let folder = TemporaryFolder::new();
+    let embedded = Embedded::open(&folder.0, 64 << 20, Arc::new(SystemClock)).unwrap();
+    keeps_the_contract(&Arc::new(embedded)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,17 @@
 //! The backend that needs no server: one `SQLite` file in the data folder.
 //!
 //! Crash-safe (WAL), bounded by bytes, and open to anyone with `sqlite3`. One
-//! thread writes, in batches; two read. `SQLite` was measured against three
+//! thread writes, in batches; two read entries, and a third one reads what takes
+//! longer: usage and objects. `SQLite` was measured against three
 //! key-value stores: it keeps the smallest file, gives space back, loses nothing
-//! on `kill -9`, and the same file will hold what has to be queried.
+//! on `kill -9`, and the same file holds what has to be queried.
 
 mod error;
 mod file;
+mod ledger;
+mod objects;
 mod reader;
+mod room;
 mod writer;
 
 use std::collections::HashSet;
@@ -16,14 +20,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use self::reader::Question;
-use self::writer::{Job, Work, Writer};
+use self::writer::{Done, Job, Work, Writer};
 use super::{BackendError, Entries, Record, Records, Size};
 use crate::clock::Clock;
 use crate::key::Key;
@@ -32,6 +38,9 @@ use crate::key::Key;
 pub const FILE_NAME: &str = "reprise.db";
 
 const READERS: usize = 2;
+/// How long usage and objects are waited for, written or read. Nobody's answer waits
+/// for them.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Requests that wait for a thread; more than that are refused at once.
 const WAITING_MAX: usize = 1024;
 /// The smallest bound that leaves room for the tables themselves.
@@ -45,6 +54,8 @@ pub struct Embedded {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
     questions: SyncSender<Question>,
+    /// Questions that take longer.
+    inquiries: SyncSender<Question>,
 }
 
 /// What the threads have in common.
@@ -92,20 +103,17 @@ impl Embedded {
         let (jobs, receiver) = sync_channel(WAITING_MAX);
         let writer = Writer::new(Arc::clone(&shared), connection, bytes_max);
         spawn("reprise-db-write", move || writer.run(&receiver))?;
-        let (questions, receiver) = sync_channel(WAITING_MAX);
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _reader in 0..READERS {
-            let (shared, receiver) = (Arc::clone(&shared), Arc::clone(&receiver));
-            spawn("reprise-db-read", move || reader::run(&shared, &receiver))?;
-        }
+        let questions = read_with(&shared, "reprise-db-read", READERS)?;
+        let inquiries = read_with(&shared, "reprise-db-inquire", 1)?;
         Ok(Self {
             shared,
             jobs,
             questions,
+            inquiries,
         })
     }
 
-    fn write(&self, work: Work) -> BoxFuture<'_, Result<Option<Bytes>, BackendError>> {
+    fn write(&self, work: Work) -> BoxFuture<'_, Result<Done, BackendError>> {
         let (done, result) = oneshot::channel();
         let sent = send(&self.jobs, Job { work, done });
         async move {
@@ -119,13 +127,15 @@ impl Embedded {
         &self,
         question: impl FnOnce(oneshot::Sender<Result<T, BackendError>>) -> Question,
     ) -> BoxFuture<'_, Result<T, BackendError>> {
-        let (reply, result) = oneshot::channel();
-        let sent = send(&self.questions, question(reply));
-        async move {
-            sent?;
-            result.await.unwrap_or_else(|_ended| Err(ended()))
-        }
-        .boxed()
+        ask(&self.questions, question)
+    }
+
+    /// Asks what may take long, for as long as there is patience.
+    fn inquire<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<Result<T, BackendError>>) -> Question,
+    ) -> BoxFuture<'_, Result<T, BackendError>> {
+        patiently(ask(&self.inquiries, question))
     }
 }
 
@@ -146,12 +156,12 @@ impl Entries for Embedded {
 
     fn put(&self, key: Key, record: Record) -> BoxFuture<'_, Result<(), BackendError>> {
         let write = self.write(Work::Put(*key.id(), record));
-        async move { write.await.map(|_none| ()) }.boxed()
+        async move { write.await.map(drop) }.boxed()
     }
 
     fn remove(&self, key: &Key) -> BoxFuture<'_, Result<(), BackendError>> {
         let write = self.write(Work::Remove(*key.id()));
-        async move { write.await.map(|_none| ()) }.boxed()
+        async move { write.await.map(drop) }.boxed()
     }
 
     fn size(&self) -> BoxFuture<'_, Result<Size, BackendError>> {
@@ -175,9 +185,10 @@ impl Records for Embedded {
     ) -> BoxFuture<'_, Result<Bytes, BackendError>> {
         let write = self.write(Work::GetOrCreate(name, fresh));
         async move {
-            write
-                .await?
-                .ok_or_else(|| BackendError::Other("the record vanished".to_owned()))
+            match write.await? {
+                Done::Kept(record) => Ok(record),
+                Done::Written | Done::Posted(_) | Done::Removed(_) => Err(mistaken()),
+            }
         }
         .boxed()
     }
@@ -192,13 +203,58 @@ impl Shared {
     }
 
     fn now(&self) -> i64 {
-        millis(self.clock.unix_millis())
+        signed(self.clock.unix_millis())
     }
 }
 
 /// `SQLite` has signed integers only.
-fn millis(millis: u64) -> i64 {
-    i64::try_from(millis).unwrap_or(i64::MAX)
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Starts threads that answer the questions sent to them.
+fn read_with(
+    shared: &Arc<Shared>,
+    name: &str,
+    threads: usize,
+) -> Result<SyncSender<Question>, BackendError> {
+    let (questions, receiver) = sync_channel(WAITING_MAX);
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _reader in 0..threads {
+        let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
+        spawn(name, move || reader::run(&shared, &receiver))?;
+    }
+    Ok(questions)
+}
+
+fn ask<'a, T: Send + 'static>(
+    channel: &SyncSender<Question>,
+    question: impl FnOnce(oneshot::Sender<Result<T, BackendError>>) -> Question,
+) -> BoxFuture<'a, Result<T, BackendError>> {
+    let (reply, result) = oneshot::channel();
+    let sent = send(channel, question(reply));
+    async move {
+        sent?;
+        result.await.unwrap_or_else(|_ended| Err(ended()))
+    }
+    .boxed()
+}
+
+/// What nobody's answer waits for.
+fn patiently<'a, T: Send + 'a>(
+    work: BoxFuture<'a, Result<T, BackendError>>,
+) -> BoxFuture<'a, Result<T, BackendError>> {
+    async move {
+        timeout(PATIENCE, work)
+            .await
+            .unwrap_or(Err(BackendError::Timeout))
+    }
+    .boxed()
+}
+
+/// The answer is one to something else.
+fn mistaken() -> BackendError {
+    BackendError::Other("the thread of the file answered something else".to_owned())
 }
 
 fn send<T>(channel: &SyncSender<T>, message: T) -> Result<(), BackendError> {
@@ -229,5 +285,7 @@ fn receive<T>(channel: &Mutex<Receiver<T>>) -> Option<T> {
         .ok()
 }
 
+#[cfg(test)]
+mod books_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The threads that read.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -8,8 +9,9 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::oneshot;
 
-use super::{Shared, file, millis, receive};
-use crate::backend::{BackendError, Size};
+use super::{Shared, file, ledger, objects, receive, signed};
+use crate::backend::{BackendError, Lines, ObjectName, Revision, Size};
+use crate::ledger::{Granularity, Start};
 
 /// How long an entry counts as just used, in milliseconds: noting each use would
 /// turn every read into a write.
@@ -28,6 +30,14 @@ pub(super) enum Question {
     Size(Reply<Size>),
     /// Whether the file can be read.
     Ping(Reply<()>),
+    /// The buckets that begin in a range, with their revisions.
+    Revisions(Granularity, Range<Start>, Reply<Vec<(Start, Revision)>>),
+    /// What buckets hold, in their order.
+    Buckets(Granularity, Vec<Start>, Reply<Vec<Lines>>),
+    /// The object of a name.
+    Object(ObjectName, Reply<Option<Bytes>>),
+    /// Every object of a kind.
+    ObjectsOf(&'static str, Reply<Vec<(String, Bytes)>>),
 }
 
 /// Answers questions until nobody can ask any more.
@@ -44,6 +54,20 @@ pub(super) fn run(shared: &Shared, questions: &Mutex<Receiver<Question>>) {
             }),
             Question::Size(reply) => reader.reply(reply, Reader::size),
             Question::Ping(reply) => reader.reply(reply, Reader::ping),
+            Question::Revisions(granularity, starts, reply) => reader.reply(reply, |reader| {
+                let now = shared.clock.unix_millis();
+                ledger::revisions(reader.connection()?, now, granularity, starts)
+            }),
+            Question::Buckets(granularity, starts, reply) => reader.reply(reply, |reader| {
+                let now = shared.clock.unix_millis();
+                ledger::buckets(reader.connection()?, now, granularity, &starts)
+            }),
+            Question::Object(name, reply) => reader.reply(reply, |reader| {
+                objects::get(reader.connection()?, shared.now(), &name)
+            }),
+            Question::ObjectsOf(kind, reply) => reader.reply(reply, |reader| {
+                objects::list(reader.connection()?, shared.now(), kind)
+            }),
         }
     }
 }
@@ -98,7 +122,7 @@ impl Reader<'_> {
             .query_row(params![id, now], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         Ok(found.map(|(sealed, used_at)| {
-            if now.saturating_sub(used_at) >= millis(TOUCH_INTERVAL_MILLIS) {
+            if now.saturating_sub(used_at) >= signed(TOUCH_INTERVAL_MILLIS) {
                 self.shared.touch(*id);
             }
             Bytes::from(sealed)

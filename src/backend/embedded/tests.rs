@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
-struct StoppedClock(AtomicU64);
+pub(super) struct StoppedClock(pub(super) AtomicU64);
 
 impl Clock for StoppedClock {
     fn unix_millis(&self) -> UnixMillis {
@@ -22,14 +22,14 @@ impl Clock for StoppedClock {
     }
 }
 
-fn open(folder: &TemporaryFolder, bytes_max: u64) -> (Embedded, Arc<StoppedClock>) {
+pub(super) fn open(folder: &TemporaryFolder, bytes_max: u64) -> (Embedded, Arc<StoppedClock>) {
     let clock = Arc::new(StoppedClock(AtomicU64::new(1_770_000_000_000)));
     let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
     (Embedded::open(&folder.0, bytes_max, shared).unwrap(), clock)
 }
 
 /// A key of which there are more than 256.
-fn key(seed: usize) -> [u8; 32] {
+pub(super) fn key(seed: usize) -> [u8; 32] {
     let mut id = [0; 32];
     id[..8].copy_from_slice(
         &(seed as u64)
@@ -39,12 +39,16 @@ fn key(seed: usize) -> [u8; 32] {
     id
 }
 
-async fn put(embedded: &Embedded, id: [u8; 32], bytes: usize) -> Result<(), BackendError> {
+pub(super) async fn put(
+    embedded: &Embedded,
+    id: [u8; 32],
+    bytes: usize,
+) -> Result<(), BackendError> {
     let record = record_of(&vec![7; bytes], HOUR);
     embedded.write(Work::Put(id, record)).await.map(drop)
 }
 
-async fn has(embedded: &Embedded, id: [u8; 32]) -> bool {
+pub(super) async fn has(embedded: &Embedded, id: [u8; 32]) -> bool {
     let found = embedded.ask(|reply| Question::Get(id, reply)).await;
     found.unwrap().is_some()
 }
@@ -158,9 +162,7 @@ async fn a_file_damaged_while_in_use_is_replaced() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), replaced)
-        .await
-        .unwrap();
+    timeout(Duration::from_secs(10), replaced).await.unwrap();
     drop(embedded);
     let (after, _) = open(&folder, 8 << 20);
     assert!(has(&after, key(1)).await);

@@ -1,4 +1,4 @@
-//! The thread that writes: batches, the bound on bytes, and a file gone bad.
+//! The thread that writes: batches, what is tended, and a file gone bad.
 
 use std::mem;
 use std::sync::atomic::Ordering;
@@ -6,14 +6,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::metrics::counter;
 use bytes::Bytes;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
-use super::reader::live_bytes;
-use super::{Shared, file, millis};
-use crate::backend::{BackendError, Record, metrics};
+use super::room::{self, Room};
+use super::{Shared, file, ledger, objects, signed};
+use crate::backend::{BackendError, ObjectName, Posted, Record};
+use crate::ledger::Batch;
 
 /// A batch is committed when it has this many jobs,
 const BATCH_JOBS_MAX: usize = 100;
@@ -25,14 +25,6 @@ const BATCH_WAIT: Duration = Duration::from_millis(10);
 const TICK: Duration = Duration::from_secs(1);
 /// Expired entries swept in a tick.
 const SWEPT_MAX: i64 = 500;
-/// Entries looked at in one go for making room.
-const EVICTED_MAX: i64 = 256;
-/// How full the file is left after making room, in percent of the bound.
-const ROOM_MADE_PERCENT: u64 = 95;
-/// How much is written between two looks at the bound.
-const UNWATCHED_BYTES_MAX: usize = 1024 * 1024;
-/// Free pages given back to the file system in a tick.
-const VACUUMED_PAGES_MAX: u32 = 2048;
 
 /// Something to be written.
 #[derive(Debug)]
@@ -40,7 +32,7 @@ pub(super) struct Job {
     /// What.
     pub(super) work: Work,
     /// Told after it was committed.
-    pub(super) done: oneshot::Sender<Result<Option<Bytes>, BackendError>>,
+    pub(super) done: oneshot::Sender<Result<Done, BackendError>>,
 }
 
 /// What is to be written.
@@ -52,6 +44,25 @@ pub(super) enum Work {
     Remove([u8; 32]),
     /// A record, unless there is one of the name; the answer is what is kept.
     GetOrCreate(&'static str, Bytes),
+    /// Usage.
+    Post(Batch),
+    /// An object, kept for a time.
+    PutObject(ObjectName, Bytes, Duration),
+    /// That there is no object.
+    RemoveObject(ObjectName),
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub(super) enum Done {
+    /// It is written.
+    Written,
+    /// The record that is kept.
+    Kept(Bytes),
+    /// Whether usage was counted now.
+    Posted(Posted),
+    /// Whether there was an object.
+    Removed(bool),
 }
 
 /// The one who writes.
@@ -59,8 +70,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// `None` while there is no file that can be used.
     connection: Option<Connection>,
-    bytes_max: u64,
-    unwatched: usize,
+    room: Room,
 }
 
 impl Writer {
@@ -68,8 +78,7 @@ impl Writer {
         Self {
             shared,
             connection: Some(connection),
-            bytes_max,
-            unwatched: 0,
+            room: Room::new(bytes_max),
         }
     }
 
@@ -101,7 +110,7 @@ impl Writer {
         }
         for (place, done) in waiting.into_iter().enumerate() {
             let result = match &results {
-                Ok(results) => results.get(place).cloned().unwrap_or(Ok(None)),
+                Ok(results) => results.get(place).cloned().unwrap_or(Ok(Done::Written)),
                 Err(error) => Err(error.clone()),
             };
             // If nobody waits for it any more, it is written all the same.
@@ -113,7 +122,7 @@ impl Writer {
     fn transaction(
         &mut self,
         works: Vec<Work>,
-    ) -> Result<Vec<Result<Option<Bytes>, BackendError>>, BackendError> {
+    ) -> Result<Vec<Result<Done, BackendError>>, BackendError> {
         let mut connection = self.connection.take().ok_or_else(missing)?;
         let result = (|| {
             let transaction = connection.transaction()?;
@@ -124,7 +133,7 @@ impl Writer {
                     result => results.push(result),
                 }
             }
-            self.make_room(&transaction)?;
+            self.room.make(&transaction, self.shared.now())?;
             transaction.commit()?;
             Ok(results)
         })();
@@ -132,18 +141,14 @@ impl Writer {
         result
     }
 
-    fn apply(
-        &mut self,
-        connection: &Connection,
-        work: Work,
-    ) -> Result<Option<Bytes>, BackendError> {
+    fn apply(&mut self, connection: &Connection, work: Work) -> Result<Done, BackendError> {
         match work {
-            Work::Put(id, record) => self.put(connection, &id, &record).map(|()| None),
+            Work::Put(id, record) => self.put(connection, &id, &record).map(|()| Done::Written),
             Work::Remove(id) => {
                 connection
                     .prepare_cached("DELETE FROM entries WHERE key = ?1")?
                     .execute([id])?;
-                Ok(None)
+                Ok(Done::Written)
             }
             Work::GetOrCreate(name, fresh) => {
                 connection
@@ -154,7 +159,19 @@ impl Writer {
                 let kept: Vec<u8> = connection
                     .prepare_cached("SELECT value FROM records WHERE name = ?1")?
                     .query_row([name], |row| row.get(0))?;
-                Ok(Some(kept.into()))
+                Ok(Done::Kept(kept.into()))
+            }
+            Work::Post(batch) => {
+                let now = self.shared.clock.unix_millis();
+                ledger::post(connection, now, &batch).map(Done::Posted)
+            }
+            Work::PutObject(name, content, keep_for) => {
+                self.room.add_beside(content.len());
+                objects::put(connection, self.shared.now(), &name, (&content, keep_for))?;
+                Ok(Done::Written)
+            }
+            Work::RemoveObject(name) => {
+                objects::remove(connection, self.shared.now(), &name).map(Done::Removed)
             }
         }
     }
@@ -167,15 +184,12 @@ impl Writer {
     ) -> Result<(), BackendError> {
         let bytes = record.sealed.len();
         let bytes_stored = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if bytes_stored > self.bytes_max / 4 {
+        if !self.room.takes(bytes_stored) {
             let reason = "the entry takes more than a quarter of the cache".to_owned();
             return Err(BackendError::Invalid(reason));
         }
-        self.unwatched = self.unwatched.saturating_add(bytes);
-        if self.unwatched > UNWATCHED_BYTES_MAX {
-            self.make_room(connection)?;
-        }
         let now = self.shared.now();
+        self.room.watch(connection, now, bytes)?;
         let keep_for = u64::try_from(record.keep_for.as_millis()).unwrap_or(u64::MAX);
         connection
             .prepare_cached(
@@ -192,39 +206,12 @@ impl Writer {
                 id,
                 record.operation.as_str(),
                 record.model,
-                millis(record.stored_at),
-                now.saturating_add(millis(keep_for)),
+                signed(record.stored_at),
+                now.saturating_add(signed(keep_for)),
                 now,
-                millis(bytes_stored),
+                signed(bytes_stored),
                 &*record.sealed,
             ])?;
-        Ok(())
-    }
-
-    /// Keeps the bound: what has expired goes first, then what was not used for
-    /// longest.
-    fn make_room(&mut self, connection: &Connection) -> Result<(), BackendError> {
-        self.unwatched = 0;
-        if live_bytes(connection)? <= self.bytes_max {
-            return Ok(());
-        }
-        let target = self.bytes_max / 100 * ROOM_MADE_PERCENT;
-        let mut removed = 0;
-        loop {
-            let excess = live_bytes(connection)?.saturating_sub(target);
-            if excess == 0 {
-                break;
-            }
-            let count = match sweep(connection, self.shared.now(), EVICTED_MAX)? {
-                0 => evict(connection, excess)?,
-                swept => swept,
-            };
-            if count == 0 {
-                break;
-            }
-            removed += count;
-        }
-        counter!(metrics::EVICTED).increment(removed);
         Ok(())
     }
 
@@ -260,10 +247,13 @@ impl Writer {
                     .prepare_cached("UPDATE entries SET used_at = ?2 WHERE key = ?1")?
                     .execute(params![id, now])?;
             }
-            sweep(&transaction, now, SWEPT_MAX)?;
-            self.make_room(&transaction)?;
+            room::sweep(&transaction, now, SWEPT_MAX)?;
+            ledger::sweep(&transaction, self.shared.clock.unix_millis())?;
+            objects::sweep(&transaction, now)?;
+            self.room.measure(&transaction)?;
+            self.room.make(&transaction, now)?;
             transaction.commit()?;
-            give_back(&connection, self.bytes_max)
+            self.room.give_back(&connection)
         })();
         self.connection = Some(connection);
         result
@@ -289,10 +279,11 @@ impl Writer {
 
     fn replace_file(&mut self) {
         self.connection = None;
+        self.room.forget();
         match file::move_aside(&self.shared.path, &*self.shared.clock) {
             Ok(aside) => {
                 let aside = aside.display();
-                tracing::error!(%aside, "the file was damaged while in use: moved aside");
+                tracing::error!(%aside, "the file was damaged while in use: moved aside, with the usage in it");
             }
             Err(error) => tracing::error!(%error, "the damaged file cannot be moved aside"),
         }
@@ -329,54 +320,10 @@ impl Job {
     fn bytes(&self) -> usize {
         match &self.work {
             Work::Put(_, record) => record.sealed.len(),
-            Work::Remove(_) | Work::GetOrCreate(..) => 0,
+            Work::PutObject(_, content, _) => content.len(),
+            Work::Remove(_) | Work::GetOrCreate(..) | Work::Post(_) | Work::RemoveObject(_) => 0,
         }
     }
-}
-
-/// Removes entries whose time is over.
-fn sweep(connection: &Connection, now: i64, count_max: i64) -> Result<u64, BackendError> {
-    let removed = connection
-        .prepare_cached(
-            "DELETE FROM entries WHERE id IN
-                (SELECT id FROM entries WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
-        )?
-        .execute([now, count_max])?;
-    Ok(u64::try_from(removed).unwrap_or(0))
-}
-
-/// Removes entries that were not used for longest, about `excess` bytes of them.
-fn evict(connection: &Connection, excess: u64) -> Result<u64, BackendError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, bytes FROM entries ORDER BY used_at LIMIT ?1")?;
-    let mut rows = statement.query([EVICTED_MAX])?;
-    let mut chosen = Vec::new();
-    let mut freed = 0;
-    while freed < excess
-        && let Some(row) = rows.next()?
-    {
-        let (id, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
-        freed = freed.saturating_add(u64::try_from(bytes).unwrap_or(0));
-        chosen.push(id);
-    }
-    let mut delete = connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?;
-    for id in &chosen {
-        delete.execute([id])?;
-    }
-    Ok(u64::try_from(chosen.len()).unwrap_or(0))
-}
-
-/// Shrinks the file if it is larger than it may be, or mostly empty.
-fn give_back(connection: &Connection, bytes_max: u64) -> Result<(), BackendError> {
-    let live = live_bytes(connection)?;
-    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-    let file = u64::try_from(pages)
-        .unwrap_or(0)
-        .saturating_mul(file::PAGE_BYTES);
-    if file > bytes_max || file / 2 > live {
-        connection.execute_batch(&format!("PRAGMA incremental_vacuum({VACUUMED_PAGES_MAX})"))?;
-    }
-    Ok(())
 }
 
 fn missing() -> BackendError {
