@@ -21,6 +21,7 @@ use super::guard::Guard;
 use super::in_process::InProcess;
 use super::memory::Memory;
 use super::redis::Redis;
+use super::redis::books::Books;
 use super::secret::Secrets;
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{
@@ -75,7 +76,14 @@ pub struct Health {
     pub writes_dropped: u64,
 }
 
-type Opened = (Arc<dyn Entries>, Arc<dyn Records>);
+/// The parts of a backend that is there.
+#[derive(Debug)]
+struct Opened {
+    entries: Arc<dyn Entries>,
+    records: Arc<dyn Records>,
+    ledger: Arc<dyn Ledger>,
+    objects: Arc<dyn Objects>,
+}
 
 impl Store {
     /// Opens the cache. Waits for no server; a backend that is away, or a disk
@@ -89,23 +97,26 @@ impl Store {
         }
         metrics::describe();
         let (name, opened) = open_backend(options, &clock)?;
-        let (backed, records) = match opened {
-            Some((entries, records)) => {
-                let guard = Guard::new(entries, options.read_timeout, options.write_timeout);
-                let guard = Arc::new(guard);
-                let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default());
-                (Some(Backed { queue, guard }), Some(records))
+        let records = opened.as_ref().map(|opened| Arc::clone(&opened.records));
+        let secrets = Secrets::new(options.cache_secret.as_ref(), records)?;
+        let (backed, ledger, objects) = match opened {
+            Some(opened) => (
+                Some(Backed::new(opened.entries, options)),
+                opened.ledger,
+                opened.objects,
+            ),
+            None => {
+                let here = Arc::new(InProcess::new(Arc::clone(&clock)));
+                (None, Arc::clone(&here) as _, here as _)
             }
-            None => (None, None),
         };
-        let in_process = Arc::new(InProcess::new(Arc::clone(&clock)));
         Ok(Self(Arc::new(Parts {
             name,
             memory: Memory::new(options.memory_bytes_max),
             backed,
-            secrets: Secrets::new(options.cache_secret.as_ref(), records)?,
-            ledger: Arc::clone(&in_process) as _,
-            objects: in_process,
+            secrets,
+            ledger,
+            objects,
             clock,
         })))
     }
@@ -161,12 +172,13 @@ impl Store {
         self.0.secrets.subscribe()
     }
 
-    /// Where usage is kept.
+    /// Where usage is kept: in the backend, or in this process where there is none.
+    /// Every question is answered within some seconds, if only by an error.
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::clone(&self.0.ledger)
     }
 
-    /// Where objects are kept for a time.
+    /// Where objects are kept for a time, with the same promise.
     pub fn objects(&self) -> Arc<dyn Objects> {
         Arc::clone(&self.0.objects)
     }
@@ -217,6 +229,15 @@ impl Store {
     }
 }
 
+impl Backed {
+    fn new(entries: Arc<dyn Entries>, options: &BackendOptions) -> Self {
+        let guard = Guard::new(entries, options.read_timeout, options.write_timeout);
+        let guard = Arc::new(guard);
+        let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default());
+        Self { queue, guard }
+    }
+}
+
 const MEMORY: &str = "memory";
 
 /// The configured backend, and its name even if it cannot be opened.
@@ -227,9 +248,17 @@ fn open_backend(
     match &options.choice {
         BackendChoice::Memory => Ok((MEMORY, None)),
         BackendChoice::Redis { url, database } => {
-            let redis = Arc::new(Redis::new(url, *database, &options.redis_prefix)?);
-            let entries: Arc<dyn Entries> = Arc::clone(&redis) as _;
-            Ok((Redis::NAME, Some((entries, redis))))
+            let prefix = &options.redis_prefix;
+            let redis = Arc::new(Redis::new(url, *database, prefix)?);
+            let books = Books::new(url, *database, prefix, Arc::clone(clock))?;
+            let books = Arc::new(books);
+            let opened = Opened {
+                entries: Arc::clone(&redis) as _,
+                records: redis,
+                ledger: Arc::clone(&books) as _,
+                objects: books,
+            };
+            Ok((Redis::NAME, Some(opened)))
         }
         BackendChoice::Embedded => Ok((Embedded::NAME, open_embedded(options, clock)?)),
     }
@@ -244,8 +273,12 @@ fn open_embedded(
     match Embedded::open(directory, options.cache_bytes_max, Arc::clone(clock)) {
         Ok(embedded) => {
             let embedded = Arc::new(embedded);
-            let entries: Arc<dyn Entries> = Arc::clone(&embedded) as _;
-            Ok(Some((entries, embedded)))
+            Ok(Some(Opened {
+                entries: Arc::clone(&embedded) as _,
+                records: Arc::clone(&embedded) as _,
+                ledger: Arc::clone(&embedded) as _,
+                objects: embedded,
+            }))
         }
         Err(nonsense @ BackendError::Invalid(_)) => Err(nonsense),
         Err(error) => {

@@ -11,8 +11,11 @@ use bytes::Bytes;
 
 use super::*;
 use crate::backend::contract::{TemporaryFolder, entry_of};
+use crate::backend::contract_usage::{batch_of, line_of, requests, this_minute};
 use crate::backend::redis::test_server::Server;
+use crate::backend::{ObjectName, Posted};
 use crate::clock::SystemClock;
+use crate::ledger::Granularity;
 use crate::policy::cache_status::Tier;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -109,6 +112,67 @@ async fn a_folder_that_cannot_be_used_leaves_the_memory() {
     assert_eq!(found(&store, &key).await, Some(("x".into(), Tier::Memory)));
     let health = store.health();
     assert_eq!((health.backend, health.reachable), ("embedded", false));
+}
+
+/// What one process posts and the next one reads.
+async fn usage_after_a_restart(open: impl Fn() -> Store) -> u64 {
+    let batch = batch_of("writer", 1, vec![line_of(this_minute(), "model", 3)]);
+    let name = ObjectName {
+        kind: "file",
+        id: "a".to_owned(),
+    };
+    let before = open();
+    before.ledger().post(&batch).await.unwrap();
+    let objects = before.objects();
+    objects.put(name.clone(), "x".into(), HOUR).await.unwrap();
+    drop(objects);
+    before.close(PATIENCE).await;
+    let after = open();
+    let usage = requests(&*after.ledger(), Granularity::Day, batch.lines[0].minute).await;
+    let object = after.objects().get(&name).await.unwrap();
+    assert_eq!(object.is_some(), usage > 0, "the same is true of objects");
+    usage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_and_objects_outlive_the_process_where_there_is_a_backend() {
+    let (server, folder) = (Server::start(&[]), TemporaryFolder::new());
+    assert_eq!(usage_after_a_restart(|| over(&server)).await, 3);
+    let embedded = || open(BackendChoice::Embedded, &folder.0);
+    assert_eq!(usage_after_a_restart(embedded).await, 3);
+    let memory = || open(BackendChoice::Memory, &folder.0);
+    assert_eq!(usage_after_a_restart(memory).await, 0);
+    let unusable = || open(BackendChoice::Embedded, Path::new("/proc/none"));
+    assert_eq!(usage_after_a_restart(unusable).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_waits_for_no_server_that_hangs_for_long() {
+    let server = Server::start(&[]);
+    let store = over(&server);
+    let ledger = store.ledger();
+    let batch = batch_of("writer", 1, vec![line_of(this_minute(), "model", 3)]);
+    assert_eq!(ledger.post(&batch).await, Ok(Posted::Now));
+    server.signal("STOP");
+    let started = Instant::now();
+    let posted = ledger.post(&batch).await;
+    assert_eq!(posted, Err(BackendError::Timeout));
+    // There is no connection to ask on any more.
+    let read = ledger.buckets(Granularity::Day, &[0]).await;
+    assert!(read.is_err());
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    server.signal("CONT");
+    let counted = async {
+        while ledger.post(&batch).await != Ok(Posted::Before) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, counted).await.unwrap();
+    assert_eq!(
+        requests(&*ledger, Granularity::Day, batch.lines[0].minute).await,
+        3
+    );
 }
 
 #[tokio::test]
