@@ -5,6 +5,7 @@ pub mod clock;
 pub mod wire;
 
 pub mod key;
+pub mod price;
 
 pub mod policy;
 

@@ -9,7 +9,15 @@ use std::path::{Path, PathBuf};
 const FILE_LINES_MAX: usize = 500;
 
 /// What is pure: it does no I/O and knows no clock.
-const PURE: [&str; 6] = ["wire", "key", "policy", "entry", "ledger", "operation"];
+const PURE: [&str; 7] = [
+    "wire",
+    "key",
+    "price",
+    "policy",
+    "entry",
+    "ledger",
+    "operation",
+];
 
 /// Each module and the modules it may use, lowest first. A module not listed
 /// here is an error: adding one means saying where it stands.
@@ -17,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("wire", &[]),
     ("key", &["wire"]),
+    ("price", &["wire"]),
     ("policy", &["clock", "wire"]),
     ("entry", &["clock", "key", "policy", "wire"]),
     ("ledger", &["clock", "wire"]),
@@ -70,6 +79,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "flight",
             "mock",
             "policy",
+            "price",
             "telemetry",
             "upstream",
             "wire",
@@ -131,7 +141,11 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("zstd", &["entry/"], "one codec"),
     ("clap", &["cli", "config/"], "flags are configuration"),
     ("dotenvy", &["config/"], "one reader of the environment"),
-    ("toml", &["config/"], "one reader of the environment"),
+    (
+        "toml",
+        &["config/", "price/overrides"],
+        "what operators write is read in two places",
+    ),
 ];
 
 /// What nothing but the configuration may do.
