@@ -15,7 +15,8 @@ use crate::backend::Store;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
-use crate::proxy::Proxy;
+use crate::price::PriceOptions;
+use crate::proxy::{Proxy, ProxyOptions};
 use crate::telemetry::{Exporter, UPKEEP_INTERVAL};
 use crate::upstream::{Upstream, UpstreamBase, Url};
 use crate::usage::Journal;
@@ -69,11 +70,12 @@ impl App {
             Arc::new(upstream),
             store.clone(),
             journal.clone(),
-            (
-                config.policy.clone(),
-                config.flight.clone(),
-                config.access.clone(),
-            ),
+            ProxyOptions {
+                policy: config.policy.clone(),
+                flight: config.flight.clone(),
+                access: config.access.clone(),
+                prices: PriceOptions::default(),
+            },
             clock,
         );
         let (admin_key, made_key) = admin_key(config)?;

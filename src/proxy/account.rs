@@ -5,12 +5,14 @@
 //! left, and that is what it tells. Either way every request is told exactly once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Asked, Proxy};
 use crate::ledger::{Caller, Tags};
 use crate::policy::CacheStatus;
+use crate::price::Usd;
 use crate::usage::{Event, Items, Saved, Served};
 use crate::wire::{Operation, Usage};
 
@@ -93,9 +95,13 @@ impl Account {
             .map(str::to_owned);
     }
 
-    /// Notes what the upstream did not have to do again.
-    pub(super) fn saved(&mut self, saved: Saved) {
-        self.saved = Some(saved);
+    /// Notes what the upstream did not have to do again; what that is worth, where it
+    /// is known. To be told after the model that answered.
+    pub(super) fn saved(&mut self, usage: Usage, time: Duration) -> Option<Usd> {
+        let answered = self.resolved_model.as_deref();
+        let cost = self.proxy.cost(answered, self.model.as_deref(), usage);
+        self.saved = Some(Saved { usage, time, cost });
+        cost
     }
 
     /// Notes the model asked for.

@@ -129,7 +129,11 @@ impl Bill {
         // What was told before an answer broke off was spent all the same.
         self.finish_reading();
         let found = std::mem::take(&mut self.found);
+        let asked = self.led.model.as_deref();
+        let answered = found.model.as_deref();
+        let cost = |usage| self.proxy.cost(answered, asked, usage);
         let call = Call {
+            cost: found.usage.and_then(cost),
             request_id: self.led.request_id.clone(),
             at: self.proxy.clock.unix_millis(),
             operation: self.led.operation,

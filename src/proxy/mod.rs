@@ -34,10 +34,11 @@ use crate::key::{CacheSecret, Key};
 use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions};
+use crate::price::{PriceOptions, Prices, Usd};
 use crate::telemetry::RequestMetrics;
 use crate::upstream::{CallBody, ClientStream, Upstream};
 use crate::usage::Journal;
-use crate::wire::Operation;
+use crate::wire::{Operation, Usage};
 
 pub use error::ProxyError;
 pub use reply::{Reply, ReplyBody};
@@ -72,10 +73,25 @@ pub struct Proxy {
     clock: Arc<dyn Clock>,
     metrics: RequestMetrics,
     journal: Journal,
+    prices: Prices,
+    price_provider: Option<String>,
     /// Fills and refreshes that outlive the request that started them.
     tasks: TaskTracker,
     /// Set once the upstream has been seen to reject `stream_options`.
     no_stream_options: std::sync::atomic::AtomicBool,
+}
+
+/// The configuration of what a request passes through.
+#[derive(Clone, Debug)]
+pub struct ProxyOptions {
+    /// Freshness and gates.
+    pub policy: PolicyOptions,
+    /// Fills.
+    pub flight: FlightOptions,
+    /// Credentials.
+    pub access: AccessOptions,
+    /// Prices.
+    pub prices: PriceOptions,
 }
 
 /// A request as it was asked.
@@ -128,10 +144,15 @@ impl Proxy {
         upstream: Arc<Upstream>,
         store: Store,
         journal: Journal,
-        options: (PolicyOptions, FlightOptions, AccessOptions),
+        options: ProxyOptions,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        let (policy, flight, access) = options;
+        let ProxyOptions {
+            policy,
+            flight,
+            access,
+            prices,
+        } = options;
         Arc::new(Self {
             upstream,
             secrets: store.secrets(),
@@ -144,6 +165,8 @@ impl Proxy {
             clock,
             metrics: RequestMetrics::register(&CacheStatus::LABELS),
             journal,
+            prices: Prices::shipped().with(prices.overrides),
+            price_provider: prices.provider,
             tasks: TaskTracker::new(),
             no_stream_options: std::sync::atomic::AtomicBool::new(false),
         })
@@ -267,6 +290,14 @@ impl Proxy {
         });
         account.status(status);
         account.complete();
+    }
+
+    /// What tokens of a model cost, by the name that answered or the one asked for;
+    /// `None` if nobody says so.
+    fn cost(&self, answered: Option<&str>, asked: Option<&str>, usage: Usage) -> Option<Usd> {
+        let price = |model: &str| self.prices.of(self.price_provider.as_deref(), model);
+        let price = answered.and_then(price).or_else(|| asked.and_then(price))?;
+        Some(price.cost(&usage))
     }
 
     /// Gives up every fill that is still running, so that those who read it are

@@ -12,10 +12,12 @@ use super::account::Account;
 use super::{Proxy, ProxyError, Question};
 use crate::backend::{Cached, Rendition};
 use crate::policy::{CacheStatus, freshness};
-use crate::usage::Saved;
+use crate::price::Usd;
 use crate::wire::json;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// What the answer would have cost if it had not been stored, in US dollars.
+const X_CACHE_SAVED_USD: HeaderName = HeaderName::from_static("x-cache-saved-usd");
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// An answer on its way to the client.
@@ -81,10 +83,10 @@ impl Proxy {
         account.status(StatusCode::OK.as_u16());
         account.usage(entry.meta.usage);
         account.answered_by(entry.meta.resolved_model.as_deref());
-        account.saved(Saved {
-            usage: entry.meta.usage.unwrap_or_default(),
-            time: saved_time(outcome, entry.meta.took_millis),
-        });
+        if let Some(usage) = entry.meta.usage {
+            let time = saved_time(outcome, entry.meta.took_millis);
+            tell_saved(account.saved(usage, time), &mut headers);
+        }
         account.sent(body.len());
         account.complete();
         Reply {
@@ -114,6 +116,14 @@ impl Proxy {
         });
         self.store.weigh_again(&question.identified.key, cached);
         stream
+    }
+}
+
+/// Tells the client what its answer did not cost, where that is known.
+pub(super) fn tell_saved(saved: Option<Usd>, headers: &mut HeaderMap) {
+    let told = saved.and_then(|saved| HeaderValue::try_from(saved.to_string()).ok());
+    if let Some(told) = told {
+        headers.insert(X_CACHE_SAVED_USD, told);
     }
 }
 

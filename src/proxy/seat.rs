@@ -24,7 +24,6 @@ use crate::flight::{Cursor, End, Failure, Form, Head, Piece, Producer, Seat};
 use crate::operation::Adapter;
 use crate::policy::cache_status::Staleness;
 use crate::policy::{CacheStatus, Freshness};
-use crate::usage::Saved;
 use crate::wire::error::ErrorBody;
 
 /// The longest pause a provider can ask for that followers wait out before they
@@ -310,11 +309,9 @@ impl Reading {
                         this.account.usage(meta.usage);
                         this.account.answered_by(meta.resolved_model.as_deref());
                         if this.is_shared {
-                            this.account.saved(Saved {
-                                usage: meta.usage.unwrap_or_default(),
-                                // It was waited for as long as the other waited.
-                                time: Duration::ZERO,
-                            });
+                            // It was waited for as long as the other waited.
+                            let time = Duration::ZERO;
+                            this.account.saved(meta.usage.unwrap_or_default(), time);
                         }
                     }
                     this.account.complete();

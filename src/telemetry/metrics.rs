@@ -8,6 +8,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::price::Usd;
 use crate::usage::{Call, Event, Served};
 use crate::wire::{Operation, Usage};
 
@@ -21,6 +22,8 @@ const ITEMS: &str = "reprise_items_total";
 const CALLS: &str = "reprise_upstream_calls_total";
 const UPSTREAM_DURATION: &str = "reprise_upstream_duration_seconds";
 const TOKENS: &str = "reprise_tokens_total";
+const COST: &str = "reprise_cost_nanousd_total";
+const UNPRICED: &str = "reprise_unpriced_calls_total";
 const REFUSED: &str = "reprise_store_refused_total";
 
 /// Hits take microseconds, answers of a reasoning model minutes.
@@ -61,6 +64,14 @@ impl Exporter {
         describe_counter!(
             TOKENS,
             "Tokens counted upstream, served to clients and saved by the cache."
+        );
+        describe_counter!(
+            COST,
+            "Billionths of a US dollar spent upstream and saved by the cache, at the prices known."
+        );
+        describe_counter!(
+            UNPRICED,
+            "Calls that told their tokens, of models without a known price."
         );
         describe_histogram!(
             UPSTREAM_DURATION,
@@ -117,6 +128,7 @@ struct Tokens {
     cached_input: Counter,
     output: Counter,
     reasoning: Counter,
+    cost: Counter,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -133,6 +145,14 @@ impl Tokens {
             cached_input: of("cached_input"),
             output: of("output"),
             reasoning: of("reasoning"),
+            cost: counter!(COST, "operation" => operation.as_str(), "kind" => kind),
+        }
+    }
+
+    /// Counts money.
+    fn cost(&self, cost: Option<Usd>) {
+        if let Some(cost) = cost {
+            self.cost.increment(cost.nanos());
         }
     }
 
@@ -212,6 +232,7 @@ impl RequestMetrics {
             }
             if let Some(saved) = event.saved {
                 handles.saved.count(saved.usage);
+                handles.saved.cost(saved.cost);
             }
         }
         if let Some(items) = event.items {
@@ -239,6 +260,10 @@ impl RequestMetrics {
             && let Some(handles) = self.tokens_of(call.operation)
         {
             handles.upstream.count(usage);
+            handles.upstream.cost(call.cost);
+            if call.cost.is_none() && !usage.is_nothing() {
+                counter!(UNPRICED, "operation" => operation).increment(1);
+            }
         }
     }
 

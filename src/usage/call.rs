@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::event::answered_by;
 use crate::clock::UnixMillis;
 use crate::ledger::{Caller, Tags};
+use crate::price::Usd;
 use crate::wire::{Operation, Usage};
 
 /// One finished call. It has no prompt, no answer and no credential in it.
@@ -39,6 +40,8 @@ pub struct Call {
     pub ended: Ended,
     /// The tokens the upstream counted, where it told them.
     pub usage: Option<Usage>,
+    /// What they cost; `None` if there are none or the model has no known price.
+    pub cost: Option<Usd>,
     /// From the call to the first byte of the answer's body.
     pub first_byte: Option<Duration>,
     /// From the call to its end.

@@ -68,6 +68,10 @@ impl Event {
             tally.add(Counter::SavedOutput, saved.usage.output);
             tally.add(Counter::SavedReasoning, saved.usage.reasoning);
             tally.add(Counter::SavedMicros, micros(saved.time));
+            let cost = saved.cost.unwrap_or_default();
+            tally.add(Counter::SavedNanos, cost.nanos());
+            let is_unpriced = saved.cost.is_none() && !saved.usage.is_nothing();
+            tally.add(Counter::SavedUnpriced, u64::from(is_unpriced));
         }
         tally.total.record(self.total);
         if let Some(first_byte) = self.first_byte {
@@ -103,6 +107,10 @@ impl Call {
                 tally.add(Counter::SpentCachedInput, usage.cached_input);
                 tally.add(Counter::SpentOutput, usage.output);
                 tally.add(Counter::SpentReasoning, usage.reasoning);
+                let cost = self.cost.unwrap_or_default();
+                tally.add(Counter::SpentNanos, cost.nanos());
+                let is_unpriced = self.cost.is_none() && !usage.is_nothing();
+                tally.add(Counter::CallsUnpriced, u64::from(is_unpriced));
             }
             None if self.succeeded() && is_counted(self.operation) => {
                 tally.add(Counter::CallsUncounted, 1);

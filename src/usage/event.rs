@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::UnixMillis;
 use crate::ledger::{Caller, Tags};
+use crate::price::Usd;
 use crate::wire::{Operation, Usage};
 
 /// One finished request. It has no prompt, no answer and no credential in it.
@@ -55,6 +56,8 @@ pub struct Saved {
     pub usage: Usage,
     /// The time it had taken when it did.
     pub time: Duration,
+    /// What those tokens would have cost; `None` if the model has no known price.
+    pub cost: Option<Usd>,
 }
 
 /// How the items of a list were answered, counted by position.

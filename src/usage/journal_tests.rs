@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::backend::{Lines, Posted, Revision};
 use crate::ledger::{Caller, Counter, Tags};
+use crate::price::Usd;
 use crate::usage::{Ended, Items, Saved, Served};
 use crate::wire::{Operation, Usage};
 
@@ -113,6 +114,7 @@ fn event(at: UnixMillis, model: &str) -> Event {
         saved: Some(Saved {
             usage: USAGE,
             time: Duration::from_secs(2),
+            cost: Some(Usd::from_nanos(7)),
         }),
         items: Some(Items {
             stored: 1,
@@ -147,6 +149,7 @@ fn call(at: UnixMillis) -> Call {
         status: Some(200),
         ended: Ended::Whole,
         usage: Some(USAGE),
+        cost: None,
         first_byte: None,
         total: Duration::from_secs(1),
     }
@@ -163,8 +166,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[tokio::test(start_paused = true)]
 async fn requests_and_calls_are_counted_apart() {
     use Counter::{
-        Calls, CallsUncounted, Hits, ItemsJoined, Misses, Requests, SavedInput, SavedMicros,
-        ServedOutput, SpentCachedInput, SpentInput,
+        Calls, CallsUncounted, CallsUnpriced, Hits, ItemsJoined, Misses, Requests, SavedInput,
+        SavedMicros, SavedNanos, ServedOutput, SpentCachedInput, SpentInput, SpentNanos,
     };
     let (ledger, journal) = journal();
     journal.request(event(61_000, "m"));
@@ -181,6 +184,7 @@ async fn requests_and_calls_are_counted_apart() {
     assert_eq!(sums(&[ServedOutput, SavedInput, SpentInput]), [10, 20, 10]);
     assert_eq!(sums(&[SpentCachedInput, CallsUncounted]), [4, 0]);
     assert_eq!(sums(&[SavedMicros, ItemsJoined]), [4_000_000, 4]);
+    assert_eq!(sums(&[SavedNanos, SpentNanos, CallsUnpriced]), [14, 0, 1]);
     let tallies = ledger.tallies.lock().unwrap();
     let names: Vec<_> = tallies
         .keys()

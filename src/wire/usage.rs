@@ -83,6 +83,11 @@ impl Usage {
             .collect()
     }
 
+    /// Whether nothing was used.
+    pub const fn is_nothing(&self) -> bool {
+        self.input == 0 && self.output == 0
+    }
+
     /// The larger of both numbers, for those of one answer that are told as they grow.
     #[must_use]
     pub fn at_least(self, other: Self) -> Self {

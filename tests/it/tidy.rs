@@ -35,10 +35,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "backend",
         &["clock", "entry", "key", "ledger", "policy", "wire"],
     ),
-    ("usage", &["backend", "clock", "ledger", "wire"]),
+    ("usage", &["backend", "clock", "ledger", "price", "wire"]),
     ("flight", &["backend", "key"]),
     ("upstream", &["wire"]),
-    ("telemetry", &["usage", "wire"]),
+    ("telemetry", &["price", "usage", "wire"]),
     (
         "proxy",
         &[
@@ -51,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ledger",
             "operation",
             "policy",
+            "price",
             "telemetry",
             "upstream",
             "usage",

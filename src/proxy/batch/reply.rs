@@ -10,7 +10,7 @@ use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::super::account::Account;
-use super::super::reply::saved_time;
+use super::super::reply::{saved_time, tell_saved};
 use super::super::{Proxy, Reply, ReplyBody};
 use super::{Batch, Slots, Source};
 use crate::backend::{Cached, Rendition, Store};
@@ -18,7 +18,7 @@ use crate::entry::Meta;
 use crate::operation::{ListFrame, Told};
 use crate::policy::cache_status::Tier;
 use crate::policy::{CacheStatus, freshness};
-use crate::usage::{Items, Saved};
+use crate::usage::Items;
 use crate::wire::Usage;
 
 /// How many items of the answer were stored, and how many were not.
@@ -65,10 +65,12 @@ impl Proxy {
         account.status(StatusCode::OK.as_u16());
         account.usage(usage);
         account.items(items);
-        account.saved(saved(batch, slots, outcome));
         let first = slots.get(0).map(|given| &given.cached.entry.meta);
         account.answered_by(first.and_then(|meta| meta.resolved_model.as_deref()));
         let mut headers = self.headers_around(slots, items, outcome);
+        let (not_sent, time) = saved(batch, slots, outcome);
+        let worth = account.saved(not_sent, time);
+        tell_saved(worth.filter(|_| !not_sent.is_nothing()), &mut headers);
         if usage.is_some_and(|usage| usage.estimated) {
             headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
         }
@@ -183,8 +185,9 @@ fn usage_of(batch: &Batch, slots: &Slots) -> Option<Usage> {
 
 /// What the upstream did not have to do: the tokens of every position that this
 /// request made no call for, and if it made none, the longest time one had taken.
-fn saved(batch: &Batch, slots: &Slots, outcome: CacheStatus) -> Saved {
-    let mut saved = Saved::default();
+fn saved(batch: &Batch, slots: &Slots, outcome: CacheStatus) -> (Usage, Duration) {
+    let mut saved = Usage::default();
+    let mut time = Duration::ZERO;
     let mut called = vec![false; batch.identified.len()];
     let mut made_call = false;
     for item in &batch.identified.at {
@@ -199,13 +202,10 @@ fn saved(batch: &Batch, slots: &Slots, outcome: CacheStatus) -> Saved {
             made_call = true;
             continue;
         }
-        saved.usage = saved.usage.plus(meta.usage.unwrap_or_default());
-        saved.time = saved.time.max(saved_time(outcome, meta.took_millis));
+        saved = saved.plus(meta.usage.unwrap_or_default());
+        time = time.max(saved_time(outcome, meta.took_millis));
     }
-    if made_call {
-        saved.time = Duration::ZERO;
-    }
-    saved
+    (saved, if made_call { Duration::ZERO } else { time })
 }
 
 /// How the positions were answered.
