@@ -155,6 +155,7 @@ impl Bill {
             total: self.began.elapsed(),
         };
         self.proxy.metrics.record_call(&call);
+        crate::telemetry::log_call(&call);
         self.proxy.journal.call(call);
     }
 }

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::usage::Event;
+use crate::usage::{Call, Event};
 
 pub use metrics::{Exporter, RequestMetrics, UPKEEP_INTERVAL, entries};
 pub use options::{LogFormat, LogOptions};
@@ -38,6 +38,7 @@ pub fn log_request(event: &Event) {
         request_id = event.request_id,
         operation = event.operation.as_str(),
         model = event.model,
+        key = &*event.caller.key,
         outcome = event.outcome,
         detail = event.detail,
         status = event.status,
@@ -47,10 +48,29 @@ pub fn log_request(event: &Event) {
         items_called = event.items.map(|items| items.called),
         input_tokens = usage.map(|usage| usage.input),
         output_tokens = usage.map(|usage| usage.output),
+        saved_usd = event.saved.and_then(|saved| saved.cost).map(tracing::field::display),
         bytes = event.bytes,
         first_byte_ms = event.first_byte.map(millis),
         total_ms = millis(event.total),
         "request"
+    );
+}
+
+/// Writes the line of a call, for those who look closely.
+pub fn log_call(call: &Call) {
+    let usage = call.usage.as_ref();
+    tracing::debug!(
+        target: "reprise::call",
+        request_id = call.request_id,
+        operation = call.operation.as_str(),
+        model = call.answered_by(),
+        result = call.result(),
+        status = call.status,
+        input_tokens = usage.map(|usage| usage.input),
+        output_tokens = usage.map(|usage| usage.output),
+        cost_usd = call.cost.map(tracing::field::display),
+        total_ms = millis(call.total),
+        "call"
     );
 }
 

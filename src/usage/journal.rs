@@ -11,7 +11,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -111,6 +111,7 @@ impl Journal {
     /// # Errors
     /// If the system has no randomness to name this writer with.
     pub fn open(ledger: Arc<dyn Ledger>) -> std::io::Result<Self> {
+        describe();
         let writer = getrandom::u64().map_err(std::io::Error::other)?;
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
@@ -211,7 +212,7 @@ impl Shared {
             // Nobody need be watching.
             drop(self.watched.send(event));
         }
-        gauge!(PENDING).set(u32::try_from(counted.lines.len()).unwrap_or(u32::MAX));
+        counted.tell_pending();
     }
 
     /// Writes all that has been counted.
@@ -301,8 +302,33 @@ impl Counted {
             let keyed = |line: Line| ((line.minute, line.labels), line.tally);
             self.lines.extend(rest.into_iter().map(keyed));
         }
+        self.tell_pending();
         lines
     }
+
+    fn tell_pending(&self) {
+        let pending = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+        gauge!(PENDING).set(pending);
+    }
+}
+
+/// Describes the metrics of journals, and has them be there before anything happens.
+fn describe() {
+    describe_gauge!(
+        PENDING,
+        "Lines that wait to be written to the usage ledger."
+    );
+    describe_counter!(
+        FAILURES,
+        "Writes to the usage ledger that failed; they are tried again."
+    );
+    describe_counter!(
+        MERGED,
+        "Records counted together with others, because there were too many names."
+    );
+    gauge!(PENDING).set(0);
+    counter!(FAILURES).increment(0);
+    counter!(MERGED).increment(0);
 }
 
 /// Counts and writes whatever comes, until it is aborted.
