@@ -1,6 +1,6 @@
 //! The ledger in Redis: a hash for each bucket, a field in it for each labels.
 //!
-//! A field is the labels' text, its value the tally as text that a script can add to.
+//! A field is the labels' text, its value the tally in a form that a script can add to.
 //! The field `rev` is the revision; no labels look like it. A bucket expires by itself.
 //! Numbers are exact up to 2^53, which is where scripts stop to count one by one; a sum
 //! stays there. That is nine million US dollars in billionths, or nine petabytes, of one
@@ -18,16 +18,15 @@ use redis::{Cmd, Value, cmd};
 use super::books::Books;
 use super::read;
 use super::script::Call;
+use super::tally_value;
 use crate::backend::{BackendError, Ledger, Lines, Posted, Revision};
-use crate::ledger::{Batch, Counter, Granularity, Labels, Latencies, Start, Tally};
+use crate::ledger::{Batch, Granularity, Labels, Start};
 
 /// Where the revision is.
 const REVISION_FIELD: &str = "rev";
 /// How long it is remembered what a writer wrote last. None that lives is silent for
 /// so long.
 const MARKER_KEPT: Duration = Duration::from_hours(35 * 24);
-/// The largest number a script can add to exactly.
-const COUNT_MAX: u64 = 1 << 53;
 /// Buckets asked for at once.
 const BUCKETS_AT_ONCE: usize = 32;
 /// Revisions asked for at once.
@@ -148,7 +147,7 @@ impl Books {
         }
         for line in &batch.lines {
             call.argument(line.labels.to_text())
-                .argument(text_of(&line.tally));
+                .argument(tally_value::write(&line.tally));
             for granularity in Granularity::ALL {
                 let start = granularity.start_of(line.minute);
                 let place = buckets.get(&(granularity, start)).copied();
@@ -175,9 +174,9 @@ fn lines_of(bucket: Value) -> Result<Lines, BackendError> {
         if field == REVISION_FIELD.as_bytes() {
             continue;
         }
-        let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
-        let labels = text(&field).and_then(|field| Labels::from_text(&field));
-        let tally = text(&value).and_then(|value| tally_of(&value));
+        let text = std::str::from_utf8(&field).ok();
+        let labels = text.and_then(Labels::from_text);
+        let tally = tally_value::read(&value);
         match (labels, tally) {
             (Some(labels), Some(tally)) => lines.push((labels, tally)),
             // The rest is still true.
@@ -185,30 +184,4 @@ fn lines_of(bucket: Value) -> Result<Lines, BackendError> {
         }
     }
     Ok(lines)
-}
-
-/// A tally as scripts add it up: `counts;total;first_byte`.
-fn text_of(tally: &Tally) -> String {
-    let counts = Counter::ALL.map(|counter| tally.get(counter).min(COUNT_MAX));
-    let known = counts.iter().rposition(|count| *count > 0);
-    let counts: Vec<String> = counts
-        .iter()
-        .take(known.map_or(0, |last| last + 1))
-        .map(u64::to_string)
-        .collect();
-    let (total, first_byte) = (tally.total.to_text(), tally.first_byte.to_text());
-    format!("{};{total};{first_byte}", counts.join(" "))
-}
-
-/// The tally of a text. What a later version counts besides is left out.
-fn tally_of(text: &str) -> Option<Tally> {
-    let mut parts = text.split(';');
-    let mut tally = Tally::default();
-    let counts = parts.next()?.split_ascii_whitespace();
-    for (counter, count) in Counter::ALL.into_iter().zip(counts) {
-        tally.add(counter, count.parse().ok()?);
-    }
-    tally.total = Latencies::from_text(parts.next()?)?;
-    tally.first_byte = Latencies::from_text(parts.next()?)?;
-    Some(tally)
 }

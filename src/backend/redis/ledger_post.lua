@@ -8,9 +8,9 @@
 -- bucket when it ends, in seconds since the epoch; then for each line its labels, its
 -- tally, and the places among the buckets of those it is added to: three of them.
 --
--- A tally is `counts;total;first_byte`: numbers with blanks between, without the zeros
--- at the end, and twice `step:count` with blanks between. Counts this program is too old
--- to know are added up as well.
+-- A tally is three tables one after the other, as MessagePack: the counts in their
+-- order, and twice the counts of steps of time. What a later version appends to the list
+-- of counts is added up as well.
 --
 -- Everything that can fail is done before the first write: Redis does not take back
 -- what a script wrote before an error. The first write is one that a full server
@@ -23,75 +23,36 @@ local LINE_PARTS = 5
 -- The largest number up to which a double counts one by one. A sum stays there.
 local MOST = 9007199254740992
 
+local call = redis.call
 local number = tonumber(ARGV[1])
 local applied = tonumber(redis.call('GET', KEYS[1]) or 0)
 if number <= applied then
     return 0
 end
 
-local function sum_of(one, other)
-    local sum = one + other
-    if sum > MOST then
-        return MOST
-    end
-    return sum
-end
-
--- What is not a tally counts as an empty one: it would fail every batch otherwise.
-local function tally_of(text)
-    local counts, total, first = string.match(text, '^([%d ]*);([%d: ]*);([%d: ]*)')
-    local tally = { {}, {}, {} }
-    if not counts then
-        return tally
-    end
-    for count in string.gmatch(counts, '%d+') do
-        tally[1][#tally[1] + 1] = tonumber(count)
-    end
-    for place, text in ipairs({ total, first }) do
-        local steps = tally[place + 1]
-        for step, count in string.gmatch(text, '(%d+):(%d+)') do
-            steps[step] = tonumber(count)
-        end
-    end
-    return tally
+local function tables_of(value)
+    return { cmsgpack.unpack(value) }
 end
 
 local function merge(into, tally)
-    for place, count in ipairs(tally[1]) do
-        into[1][place] = sum_of(into[1][place] or 0, count)
-    end
-    for part = 2, 3 do
-        for step, count in pairs(tally[part]) do
-            into[part][step] = sum_of(into[part][step] or 0, count)
+    for part = 1, #tally do
+        local held = into[part]
+        for at, count in pairs(tally[part]) do
+            local before = held[at]
+            if not before then
+                held[at] = count
+            elseif count > 0 then
+                local sum = before + count
+                if sum > MOST then
+                    sum = MOST
+                end
+                held[at] = sum
+            end
         end
     end
 end
 
--- Numbers that become text by themselves do so with 14 digits.
-local function text_of_number(count)
-    if count < 1e14 then
-        return count
-    end
-    return string.format('%.0f', count)
-end
-
-local function text_of(tally)
-    local counts = {}
-    for place, count in ipairs(tally[1]) do
-        counts[place] = text_of_number(count)
-    end
-    local parts = { table.concat(counts, ' ') }
-    for part = 2, 3 do
-        local steps = {}
-        for step, count in pairs(tally[part]) do
-            steps[#steps + 1] = step .. ':' .. text_of_number(count)
-        end
-        parts[part] = table.concat(steps, ' ')
-    end
-    return table.concat(parts, ';')
-end
-
--- For each bucket its fields as they will be: a tally, or the text of one that is there
+-- For each bucket its fields as they will be: a tally, or the value of one that is there
 -- for the first time.
 local pending = {}
 local revisions = {}
@@ -105,21 +66,23 @@ for bucket = 1, BUCKETS do
 end
 
 for line = FIRST_LINE, #ARGV, LINE_PARTS do
-    local labels, text = ARGV[line], ARGV[line + 1]
+    local labels, value = ARGV[line], ARGV[line + 1]
     local tally = nil
     for at = line + 2, line + 4 do
         local bucket = tonumber(ARGV[at])
         local fields = pending[bucket]
-        local held = fields[labels] or redis.call('HGET', KEYS[bucket + 1], labels)
+        local held = fields[labels] or call('HGET', KEYS[bucket + 1], labels)
         if held then
-            tally = tally or tally_of(text)
+            tally = tally or tables_of(value)
+            -- What is no tally is replaced: it would fail every batch otherwise.
+            local is_tally = true
             if type(held) == 'string' then
-                held = tally_of(held)
+                is_tally, held = pcall(tables_of, held)
             end
-            merge(held, tally)
-            fields[labels] = held
+            is_tally = is_tally and pcall(merge, held, tally)
+            fields[labels] = is_tally and held or value
         else
-            fields[labels] = text
+            fields[labels] = value
         end
     end
 end
@@ -128,9 +91,9 @@ for bucket = 1, BUCKETS do
     local key = KEYS[bucket + 1]
     for labels, held in pairs(pending[bucket]) do
         if type(held) ~= 'string' then
-            held = text_of(held)
+            held = cmsgpack.pack(unpack(held))
         end
-        redis.call('HSET', key, labels, held)
+        call('HSET', key, labels, held)
     end
     redis.call('HSET', key, 'rev', revisions[bucket])
     redis.call('EXPIREAT', key, ARGV[2 + bucket])

@@ -18,6 +18,7 @@ mod ledger;
 mod link;
 mod objects;
 mod script;
+mod tally_value;
 #[cfg(test)]
 pub(super) mod test_server;
 
