@@ -17,7 +17,7 @@ use super::contract::TemporaryFolder;
 use super::embedded::Embedded;
 use super::in_process::InProcess;
 use super::redis::test_server::{Server, books};
-use super::{Ledger, Lines, ObjectName, Objects, Posted, Revision};
+use super::{Ledger, Lines, ObjectName, Objects, Posted};
 use crate::clock::{Clock as _, SystemClock};
 use crate::ledger::{Batch, BatchId, Counter, Granularity, Labels, Line, Start, Tags, Tally};
 
@@ -105,20 +105,26 @@ async fn keeps_the_contract<B: Ledger + Objects + 'static>(backend: &Arc<B>) {
     while backend.revisions(Granularity::Day, 0..1).await.is_err() {
         sleep(Duration::from_millis(5)).await;
     }
+    ledger_keeps_the_contract(backend).await;
+    objects_are_kept_and_replaced(&**backend).await;
+    objects_are_removed(&**backend).await;
+    any_object_comes_back(&**backend).await;
+    objects_are_listed_by_kind(&**backend).await;
+    objects_end_when_their_time_is_over(&**backend).await;
+}
+
+async fn ledger_keeps_the_contract<B: Ledger + 'static>(backend: &Arc<B>) {
     nothing_is_there_at_first(&**backend).await;
     a_batch_counts_in_its_minute_hour_and_day(&**backend).await;
     a_batch_counts_once(&**backend).await;
     a_batch_given_twice_at_once_counts_once(backend).await;
     a_batch_that_nobody_waits_for_counts_once(backend).await;
     large_numbers_are_exact_and_never_start_over(&**backend).await;
+    revisions_are_listed_in_order(&**backend).await;
     revisions_change_with_their_bucket_alone(&**backend).await;
     what_is_not_kept_is_not_told(&**backend).await;
     a_thousand_lines_are_one_batch(&**backend).await;
     any_batches_add_up(&**backend).await;
-    objects_are_kept_replaced_and_removed(&**backend).await;
-    any_object_comes_back(&**backend).await;
-    objects_are_listed_by_kind(&**backend).await;
-    objects_end_when_their_time_is_over(&**backend).await;
 }
 
 async fn nothing_is_there_at_first(ledger: &dyn Ledger) {
@@ -161,14 +167,18 @@ async fn a_batch_counts_once(ledger: &dyn Ledger) {
     let before = requests(ledger, Granularity::Day, minute).await;
     let one = batch_of("once", 1, vec![line_of(minute, "once", 1)]);
     let two = batch_of("once", 2, vec![line_of(minute, "once", 10)]);
-    assert_eq!(ledger.post(&one).await, Ok(Posted::Now));
-    assert_eq!(ledger.post(&one).await, Ok(Posted::Before));
-    assert_eq!(ledger.post(&two).await, Ok(Posted::Now));
-    assert_eq!(ledger.post(&one).await, Ok(Posted::Before));
-    assert_eq!(ledger.post(&two).await, Ok(Posted::Before));
     // The number is a writer's own.
     let other = batch_of("once more", 1, vec![line_of(minute, "once", 100)]);
-    assert_eq!(ledger.post(&other).await, Ok(Posted::Now));
+    for (batch, expected) in [
+        (&one, Posted::Now),
+        (&one, Posted::Before),
+        (&two, Posted::Now),
+        (&one, Posted::Before),
+        (&two, Posted::Before),
+        (&other, Posted::Now),
+    ] {
+        assert_eq!(ledger.post(batch).await, Ok(expected));
+    }
     let after = requests(ledger, Granularity::Day, minute).await;
     assert_eq!(after - before, 111);
 }
@@ -253,43 +263,53 @@ async fn large_numbers_are_exact_and_never_start_over(ledger: &dyn Ledger) {
     }
 }
 
-async fn revisions_change_with_their_bucket_alone(ledger: &dyn Ledger) {
-    let width = Granularity::Minute.seconds();
-    let first = this_minute() - 10 * 3_600;
-    let minutes = [first, first + width, first + 3 * width];
+/// Posts to three minutes, with one between the second and the third.
+async fn three_minutes(ledger: &dyn Ledger, writer: &str, first: Start) -> [Start; 3] {
+    let minutes = [first, first + 60, first + 180];
     let lines = minutes.map(|minute| line_of(minute, "revised", 1)).to_vec();
-    ledger.post(&batch_of("revised", 1, lines)).await.unwrap();
-    let of =
-        async |starts: Range<Start>| ledger.revisions(Granularity::Minute, starts).await.unwrap();
-    let starts =
-        |found: &[(Start, Revision)]| found.iter().map(|(start, _)| *start).collect::<Vec<_>>();
-    let all = of(first..first + 4 * width).await;
-    assert_eq!(starts(&all), minutes);
-    assert_eq!(all, of(first..first + 4 * width).await, "nothing changed");
-    assert_eq!(
-        starts(&of(first..minutes[2]).await),
-        minutes[..2],
-        "the end is out"
-    );
-    assert_eq!(starts(&of(first + 1..minutes[2] + 1).await), minutes[1..]);
-    assert_eq!(of(first..first).await, []);
-    #[expect(clippy::reversed_empty_ranges, reason = "it is what is tried")]
-    let reversed = of(u64::MAX..0).await;
-    assert_eq!(reversed, []);
+    ledger.post(&batch_of(writer, 1, lines)).await.unwrap();
+    minutes
+}
 
-    let again = batch_of("revised", 2, vec![line_of(minutes[1], "revised", 1)]);
-    for _time in 0..2 {
-        ledger.post(&again).await.unwrap();
+async fn revisions_are_listed_in_order(ledger: &dyn Ledger) {
+    let first = this_minute() - 10 * 3_600;
+    let minutes = three_minutes(ledger, "listed", first).await;
+    let reversed = Range {
+        start: u64::MAX,
+        end: 0,
+    };
+    for (starts, expected) in [
+        (first..first + 240, &minutes[..]),
+        (first..minutes[2], &minutes[..2]),
+        (first + 1..minutes[2] + 1, &minutes[1..]),
+        (first..first, &[]),
+        (reversed, &[]),
+    ] {
+        let found = ledger.revisions(Granularity::Minute, starts).await.unwrap();
+        let found: Vec<Start> = found.into_iter().map(|(start, _)| start).collect();
+        assert_eq!(found, expected);
     }
-    let after = of(first..first + 4 * width).await;
-    let same: Vec<bool> = all
-        .iter()
-        .zip(&after)
-        .map(|(one, other)| one == other)
-        .collect();
+}
+
+async fn revisions_change_with_their_bucket_alone(ledger: &dyn Ledger) {
+    let first = this_minute() - 11 * 3_600;
+    let minutes = three_minutes(ledger, "revised", first).await;
+    let all = async || {
+        let found = ledger
+            .revisions(Granularity::Minute, first..first + 240)
+            .await;
+        found.unwrap()
+    };
+    let before = all().await;
+    assert_eq!(all().await, before, "nothing changed");
+    let again = batch_of("revised", 2, vec![line_of(minutes[1], "revised", 1)]);
+    ledger.post(&again).await.unwrap();
+    let after = all().await;
+    let pairs = before.iter().zip(&after);
+    let same: Vec<bool> = pairs.map(|(one, other)| one == other).collect();
     assert_eq!(same, [true, false, true]);
     ledger.post(&again).await.unwrap();
-    assert_eq!(after, of(first..first + 4 * width).await, "given before");
+    assert_eq!(all().await, after, "given before");
 }
 
 async fn what_is_not_kept_is_not_told(ledger: &dyn Ledger) {
@@ -424,20 +444,28 @@ fn name_of(kind: &'static str, id: &str) -> ObjectName {
     ObjectName { kind, id }
 }
 
-async fn objects_are_kept_replaced_and_removed(objects: &dyn Objects) {
+async fn objects_are_kept_and_replaced(objects: &dyn Objects) {
     let (name, other) = (name_of("file", "a/1"), name_of("file", "a/2"));
-    assert_eq!(objects.get(&name).await, Ok(None));
-    assert_eq!(objects.remove(&name).await, Ok(false));
-    objects.put(name.clone(), "one".into(), HOUR).await.unwrap();
-    assert_eq!(objects.get(&name).await, Ok(Some("one".into())));
-    assert_eq!(objects.get(&other).await, Ok(None));
-    assert_eq!(objects.get(&name_of("job", "a/1")).await, Ok(None));
-    objects.put(name.clone(), "two".into(), HOUR).await.unwrap();
-    assert_eq!(objects.get(&name).await, Ok(Some("two".into())));
-    assert_eq!(objects.remove(&name).await, Ok(true));
-    assert_eq!(objects.remove(&name).await, Ok(false));
-    assert_eq!(objects.get(&name).await, Ok(None));
-    assert_eq!(objects.list("file").await, Ok(Vec::new()));
+    let same_id = name_of("job", "a/1");
+    for content in ["one", "two"] {
+        let content = Bytes::from(content);
+        objects
+            .put(name.clone(), content.clone(), HOUR)
+            .await
+            .unwrap();
+        assert_eq!(objects.get(&name).await, Ok(Some(content)));
+        assert_eq!(objects.get(&other).await, Ok(None));
+        assert_eq!(objects.get(&same_id).await, Ok(None));
+    }
+}
+
+async fn objects_are_removed(objects: &dyn Objects) {
+    let name = name_of("file", "a/1");
+    for was_there in [true, false] {
+        assert_eq!(objects.remove(&name).await, Ok(was_there));
+        assert_eq!(objects.get(&name).await, Ok(None));
+        assert_eq!(objects.list("file").await, Ok(Vec::new()));
+    }
 }
 
 async fn any_object_comes_back(objects: &dyn Objects) {
@@ -491,9 +519,10 @@ async fn objects_end_when_their_time_is_over(objects: &dyn Objects) {
         .await
         .unwrap();
     sleep(moment + Duration::from_millis(20)).await;
-    assert_eq!(objects.get(&short).await, Ok(None));
-    assert_eq!(objects.get(&none).await, Ok(None));
-    assert_eq!(objects.remove(&short).await, Ok(false));
+    for ended in [&short, &none] {
+        assert_eq!(objects.get(ended).await, Ok(None));
+        assert_eq!(objects.remove(ended).await, Ok(false));
+    }
     let left = vec![("long".to_owned(), Bytes::from("l"))];
     assert_eq!(objects.list("time").await.as_ref(), Ok(&left));
     objects

@@ -99,16 +99,12 @@ impl Store {
         let (name, opened) = open_backend(options, &clock)?;
         let records = opened.as_ref().map(|opened| Arc::clone(&opened.records));
         let secrets = Secrets::new(options.cache_secret.as_ref(), records)?;
-        let (backed, ledger, objects) = match opened {
-            Some(opened) => (
-                Some(Backed::new(opened.entries, options)),
-                opened.ledger,
-                opened.objects,
-            ),
-            None => {
-                let here = Arc::new(InProcess::new(Arc::clone(&clock)));
-                (None, Arc::clone(&here) as _, here as _)
-            }
+        let (backed, ledger, objects) = if let Some(opened) = opened {
+            let backed = Backed::new(opened.entries, options);
+            (Some(backed), opened.ledger, opened.objects)
+        } else {
+            let here = Arc::new(InProcess::new(Arc::clone(&clock)));
+            (None, Arc::clone(&here) as _, here as _)
         };
         Ok(Self(Arc::new(Parts {
             name,

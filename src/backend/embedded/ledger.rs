@@ -256,10 +256,11 @@ pub(super) fn buckets(
                 Some(labels) => labels,
                 None => known.entry(id).or_insert(labels_of(&transaction, id)?),
             };
-            match labels {
-                Some(labels) => lines.push((Labels::clone(labels), tally_of(row)?)),
+            if let Some(labels) = labels {
+                lines.push((Labels::clone(labels), tally_of(row)?));
+            } else {
                 // The rest is still true.
-                None => tracing::warn!("a line of the usage ledger has no labels: left out"),
+                tracing::warn!("a line of the usage ledger has no labels: left out");
             }
         }
         found.push(lines);

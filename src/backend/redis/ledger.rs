@@ -177,10 +177,11 @@ fn lines_of(bucket: Value) -> Result<Lines, BackendError> {
         let text = std::str::from_utf8(&field).ok();
         let labels = text.and_then(Labels::from_text);
         let tally = tally_value::read(&value);
-        match (labels, tally) {
-            (Some(labels), Some(tally)) => lines.push((labels, tally)),
+        if let (Some(labels), Some(tally)) = (labels, tally) {
+            lines.push((labels, tally));
+        } else {
             // The rest is still true.
-            _ => tracing::warn!("a line of the usage ledger cannot be read: left out"),
+            tracing::warn!("a line of the usage ledger cannot be read: left out");
         }
     }
     Ok(lines)

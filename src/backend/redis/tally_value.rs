@@ -55,14 +55,13 @@ fn read_latencies(bytes: &mut &[u8]) -> Option<Latencies> {
 
 /// The head of a table, which has a short form for few values.
 fn write_head(bytes: &mut Vec<u8>, (short, long): (u8, u8), length: usize) {
-    match u8::try_from(length) {
-        Ok(few @ 0..16) => bytes.push(short | few),
-        _ => {
-            bytes.push(long);
-            // A tally has some hundred values at most.
-            let length = u16::try_from(length).unwrap_or(u16::MAX);
-            bytes.extend(length.to_be_bytes());
-        }
+    if let Ok(few @ 0..16) = u8::try_from(length) {
+        bytes.push(short | few);
+    } else {
+        bytes.push(long);
+        // A tally has some hundred values at most.
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        bytes.extend(length.to_be_bytes());
     }
 }
 
