@@ -96,6 +96,9 @@ pub trait Ledger: Send + Sync + Debug {
     /// Adds every line of a batch to its minute, hour and day: all of them and once,
     /// also if the batch is given again. Nothing is added if this fails, or all of it
     /// if only the answer was lost; giving the batch again is right in both cases.
+    ///
+    /// A backend that others share does nothing else meanwhile: some hundred lines are
+    /// enough for one batch.
     fn post<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Posted, BackendError>>;
 
     /// The buckets that hold anything and begin in `starts`, in their order, each with

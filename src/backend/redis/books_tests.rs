@@ -135,6 +135,37 @@ async fn a_batch_that_is_refused_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fills_up_amid_a_batch_applies_all_of_it() {
+    let server = Server::start(&["--maxmemory-policy", "noeviction"]);
+    let books = books(&server.url());
+    books.post(&one_request("before")).await.unwrap();
+    let mut beside = server.connection().await;
+    let mut info = cmd("INFO");
+    let memory: String = info.arg("memory").query_async(&mut beside).await.unwrap();
+    let used = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"))
+        .unwrap();
+    // Room for the call and some of what it writes.
+    let most = used.trim().parse::<u64>().unwrap() + 400_000;
+    server.configure("maxmemory", &most.to_string()).await;
+    let minute = this_minute();
+    let lines = (0..1000).map(|place| line_of(minute, &format!("{place}"), 1));
+    let large = batch_of("large", 1, lines.collect());
+    assert_eq!(books.post(&large).await, Ok(Posted::Now));
+    let next = batch_of("large", 2, large.lines.clone());
+    let refused = books.post(&next).await;
+    assert!(
+        matches!(refused, Err(BackendError::OutOfSpace(_))),
+        "{refused:?}"
+    );
+    for granularity in Granularity::ALL {
+        let found = requests(&books, granularity, minute).await;
+        assert!((1000..=1001).contains(&found), "{found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_answer_came_too_late_counts_once() {
     let server = Server::start(&[]);
     let books = books(&server.url());

@@ -1,7 +1,8 @@
 //! The objects in Redis: a value each, and an index for each kind.
 //!
 //! A value expires by itself. The index only tells what to ask for: an id in it whose
-//! value is gone is passed over.
+//! value is gone is passed over. A removal whose answer was lost with the connection is
+//! done again, and then tells that there was nothing.
 
 use std::time::Duration;
 
