@@ -34,8 +34,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the ledger may take to apply a batch, before that is tried again.
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most lines of a batch, so that no backend is busy with one for long.
-const BATCH_LINES_MAX: usize = 1_000;
+/// The most lines of a batch: a Redis does nothing else while it adds one up.
+const BATCH_LINES_MAX: usize = 250;
 
 /// How many records may wait to be counted; whoever brings one more counts them.
 const WAITING_MAX: usize = 16_384;
@@ -222,7 +222,9 @@ impl Shared {
             if outgoing.in_doubt.is_none() {
                 let lines = self.counted().take_lines();
                 if lines.is_empty() {
-                    outgoing.is_failing = false;
+                    if mem::take(&mut outgoing.is_failing) {
+                        tracing::info!("usage is written again, and all that was kept");
+                    }
                     return Ok(());
                 }
                 outgoing.number += 1;

@@ -99,6 +99,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "key",
             "mock",
             "policy",
+            "price",
             "proxy",
             "telemetry",
             "upstream",
