@@ -8,6 +8,7 @@ pub mod command_line;
 mod errors;
 mod files;
 mod layers;
+mod prices;
 mod read;
 mod redis_url;
 mod settings;
@@ -24,6 +25,7 @@ use crate::api::ServerOptions;
 use crate::backend::{BackendChoice, BackendOptions};
 use crate::flight::FlightOptions;
 use crate::policy::PolicyOptions;
+use crate::price::PriceOptions;
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::upstream::{UpstreamBase, UpstreamOptions, Url};
 use crate::wire::UpstreamKind;
@@ -63,6 +65,8 @@ pub struct Config {
     pub flight: FlightOptions,
     /// Credentials.
     pub access: AccessOptions,
+    /// Prices.
+    pub prices: PriceOptions,
     /// Logs.
     pub log: LogOptions,
 }
@@ -132,6 +136,7 @@ fn inferred(name: &str, layers: &Layers) -> Option<String> {
             let config = Config::understand(layers).ok()?;
             Some(config.upstream.kind.as_str().to_owned())
         }
+        "price_provider" => Config::understand(layers).ok()?.prices.provider,
         _ => None,
     }
 }
@@ -143,9 +148,11 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn understand(layers: &Layers) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(layers);
+        let upstream = upstream(&mut reader);
         let config = Self {
             server: server(&mut reader),
-            upstream: upstream(&mut reader),
+            prices: prices::prices(&mut reader, &upstream.base),
+            upstream,
             backend: backend(&mut reader),
             policy: policy(&mut reader),
             flight: flight(&mut reader),

@@ -365,6 +365,18 @@ pub const SETTINGS: &[Setting] = &[
         "How many connections there may be",
     ),
     setting(
+        "prices",
+        Kind::Path,
+        "",
+        "TOML file of prices that count before those that are built in",
+    ),
+    setting(
+        "price_provider",
+        Kind::Text,
+        "",
+        "Whose built-in prices count, such as openai or openrouter; inferred from the upstream's host where it is not said",
+    ),
+    setting(
         "log",
         Kind::Text,
         "info",

@@ -224,6 +224,47 @@ fn what_is_in_force_is_told_with_its_source() {
 }
 
 #[test]
+fn the_provider_whose_prices_count_is_the_upstream() {
+    let provider = |pairs: &[(&str, &str)]| {
+        let config = Config::understand(&environment(pairs)).unwrap();
+        config.prices.provider
+    };
+    let upstream = |base| provider(&[("REPRISE_UPSTREAM", base)]);
+    assert_eq!(provider(&[]).as_deref(), Some("openai"));
+    assert_eq!(upstream("mock").as_deref(), Some("openai"));
+    let azure = upstream("https://mine.openai.azure.com/openai/v1");
+    assert_eq!(azure.as_deref(), Some("azure"));
+    assert_eq!(upstream("http://127.0.0.1:1/v1"), None);
+    let said = provider(&[
+        ("REPRISE_UPSTREAM", "http://127.0.0.1:1/v1"),
+        ("REPRISE_PRICE_PROVIDER", "mistral"),
+    ]);
+    assert_eq!(said.as_deref(), Some("mistral"));
+    let told = told(&environment(&[("REPRISE_PRICE_PROVIDER", "nobody")]));
+    assert!(
+        told.contains("\"nobody\" from REPRISE_PRICE_PROVIDER"),
+        "{told}"
+    );
+}
+
+#[test]
+fn prices_are_read_from_a_file_and_what_is_wrong_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.toml");
+    let layers = environment(&[("REPRISE_PRICES", path.to_str().unwrap())]);
+    assert!(told(&layers).contains("prices.toml: "));
+    std::fs::write(&path, "[models.mine]\ninput = 1\noutput = 2\n").unwrap();
+    let config = Config::understand(&layers).unwrap();
+    assert!(config.prices.overrides.of("mine").is_some());
+    std::fs::write(&path, "[models.mine]\ninput = -1\noutput = nan\n").unwrap();
+    let told = told(&layers);
+    for part in ["input is negative", "output is not a number"] {
+        let part = format!("prices.toml: model \"mine\": {part}");
+        assert!(told.contains(&part), "{told}");
+    }
+}
+
+#[test]
 fn files_are_read_from_the_working_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), "REPRISE_LOG=warn\nOTHER=1\n").unwrap();
