@@ -15,7 +15,6 @@ use crate::backend::Store;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
-use crate::price::PriceOptions;
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::telemetry::{Exporter, UPKEEP_INTERVAL};
 use crate::upstream::{Upstream, UpstreamBase, Url};
@@ -74,7 +73,7 @@ impl App {
                 policy: config.policy.clone(),
                 flight: config.flight.clone(),
                 access: config.access.clone(),
-                prices: PriceOptions::default(),
+                prices: config.prices.clone(),
             },
             clock,
         );
