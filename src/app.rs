@@ -15,6 +15,7 @@ use crate::backend::Store;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
+use crate::price::Tariff;
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::telemetry::{Exporter, UPKEEP_INTERVAL};
 use crate::upstream::{Upstream, UpstreamBase, Url};
@@ -65,6 +66,7 @@ impl App {
         // The names of entries hang on the secret: it is worth a moment's wait.
         store.secret(SECRET_PATIENCE).await;
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
+        let tariff = Arc::new(Tariff::new(config.prices.clone()));
         let proxy = Proxy::new(
             Arc::new(upstream),
             store.clone(),
@@ -73,7 +75,7 @@ impl App {
                 policy: config.policy.clone(),
                 flight: config.flight.clone(),
                 access: config.access.clone(),
-                prices: config.prices.clone(),
+                tariff: Arc::clone(&tariff),
             },
             clock,
         );
@@ -81,6 +83,7 @@ impl App {
         let state = ApiState {
             proxy,
             journal,
+            tariff,
             admin_key,
             store,
             exporter,

@@ -23,6 +23,7 @@ use axum::Router;
 
 use crate::access::AdminKey;
 use crate::backend::Store;
+use crate::price::Tariff;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
 use crate::usage::Journal;
@@ -38,6 +39,8 @@ pub struct ApiState {
     pub proxy: Arc<Proxy>,
     /// What happened.
     pub journal: Journal,
+    /// What is charged for it.
+    pub tariff: Arc<Tariff>,
     /// The store, for its health and size.
     pub store: Store,
     /// Who administers.

@@ -9,6 +9,7 @@ mod overrides;
 mod rates;
 mod rule;
 mod table;
+mod tariff;
 mod usd;
 
 use std::sync::LazyLock;
@@ -16,6 +17,7 @@ use std::sync::LazyLock;
 pub use options::PriceOptions;
 pub use overrides::{OverrideError, Overrides};
 pub use rates::{Price, Rate, RateError, Rates, Tier};
+pub use tariff::{Listed, Tariff};
 pub use usd::Usd;
 
 use table::{SHIPPED, Table};
@@ -63,6 +65,22 @@ impl Prices {
     /// The day as of which the prices of the table count, as `2026-01-31`.
     pub fn date(&self) -> &'static str {
         self.table.date
+    }
+
+    /// Where the table is from.
+    pub fn source(&self) -> &'static str {
+        self.table.source
+    }
+
+    /// Every model of a provider, in the order of the table; `None` if the table has no
+    /// such provider.
+    pub fn of_provider(&self, id: &str) -> Option<Vec<Listed<'static>>> {
+        Some(self.table.provider(id)?.listed())
+    }
+
+    /// Every model the operator has set a price for, in the order of their names.
+    pub fn overrides(&self) -> Vec<Listed<'_>> {
+        self.overrides.listed()
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 
 use super::rates::{Price, Rate, RateError, Rates};
+use super::tariff::Listed;
 
 /// The prices an operator set, by the exact name of the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +93,20 @@ impl Overrides {
         } else {
             Err(errors)
         }
+    }
+
+    /// Every model with a price, in the order of their names.
+    pub(super) fn listed(&self) -> Vec<Listed<'_>> {
+        let mut listed: Vec<Listed<'_>> = self
+            .0
+            .iter()
+            .map(|(model, price)| Listed {
+                model,
+                price: Some(price),
+            })
+            .collect();
+        listed.sort_unstable_by_key(|listed| listed.model);
+        listed
     }
 
     /// The price set for the model of exactly this name.

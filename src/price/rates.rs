@@ -65,6 +65,15 @@ impl Rate {
         Self(picos)
     }
 
+    /// The rate in US dollars for a million tokens, the way prices are told.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate is below 2^53: a billion dollars for a million tokens"
+    )]
+    pub const fn dollars(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
     /// The rate in trillionths of a dollar for a token.
     pub const fn picos(self) -> u64 {
         self.0
@@ -123,6 +132,11 @@ impl Price {
     pub fn tiered(base: Rates, mut tiers: Vec<Tier>) -> Self {
         tiers.sort_by_key(|tier| tier.above);
         Self { base, tiers }
+    }
+
+    /// The tiers, the lowest first.
+    pub fn tiers(&self) -> &[Tier] {
+        &self.tiers
     }
 
     /// What a request of so many tokens is charged at.

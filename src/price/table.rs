@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::rates::{Price, Rate, Rates, Tier};
 use super::rule::Rule;
+use super::tariff::Listed;
 
 /// The table this program was built with.
 pub(super) static SHIPPED: LazyLock<Table> =
@@ -23,6 +24,8 @@ pub(super) static SHIPPED: LazyLock<Table> =
 pub(super) struct Table {
     /// The day as of which the prices count.
     pub(super) date: &'static str,
+    /// Where they are from.
+    pub(super) source: &'static str,
     providers: Vec<Provider>,
 }
 
@@ -56,6 +59,7 @@ struct Models {
 /// One model. Without a price it is known, and cannot be charged for by its tokens.
 #[derive(Debug)]
 pub(super) struct Model {
+    id: &'static str,
     pub(super) price: Option<Price>,
 }
 
@@ -116,6 +120,17 @@ impl Table {
 }
 
 impl Provider {
+    /// Its models, in the order of the table.
+    pub(super) fn listed(&self) -> Vec<Listed<'_>> {
+        let models = self.models().in_order.iter();
+        models
+            .map(|model| Listed {
+                model: model.id,
+                price: model.price.as_ref(),
+            })
+            .collect()
+    }
+
     fn models(&self) -> &Models {
         self.read
             .get_or_init(|| Models::read(self.models).unwrap_or_default())
@@ -128,6 +143,7 @@ impl Models {
         let mut known = Self::default();
         for (at, line) in lines.into_iter().enumerate() {
             known.in_order.push(Model {
+                id: line.id,
                 price: line.price(),
             });
             let Some(rule) = line.rule else {
@@ -191,7 +207,7 @@ mod tests {
     use super::*;
 
     /// Each model's input price says which one it is; 0 stands for none.
-    const SAMPLE: &str = r#"{"date": "2026-01-01", "providers": [
+    const SAMPLE: &str = r#"{"date": "2026-01-01", "source": "a test", "providers": [
         {"id": "a", "hosts": ["api.a.test", "*.a.example"], "also": ["b"], "models": [
             {"id": "Own", "input": 1, "output": 0},
             {"id": "form", "match": {"starts": ["f"]}, "input": 2, "output": 0},

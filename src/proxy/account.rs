@@ -99,7 +99,10 @@ impl Account {
     /// is known. To be told after the model that answered.
     pub(super) fn saved(&mut self, usage: Usage, time: Duration) -> Option<Usd> {
         let answered = self.resolved_model.as_deref();
-        let cost = self.proxy.cost(answered, self.model.as_deref(), usage);
+        let cost = self
+            .proxy
+            .tariff
+            .cost(answered, self.model.as_deref(), usage);
         self.saved = Some(Saved { usage, time, cost });
         cost
     }

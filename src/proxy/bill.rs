@@ -131,7 +131,7 @@ impl Bill {
         let found = std::mem::take(&mut self.found);
         let asked = self.led.model.as_deref();
         let answered = found.model.as_deref();
-        let cost = |usage| self.proxy.cost(answered, asked, usage);
+        let cost = |usage| self.proxy.tariff.cost(answered, asked, usage);
         let call = Call {
             cost: found.usage.and_then(cost),
             request_id: self.led.request_id.clone(),

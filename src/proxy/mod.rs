@@ -34,11 +34,11 @@ use crate::key::{CacheSecret, Key};
 use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions};
-use crate::price::{PriceOptions, Prices, Usd};
+use crate::price::Tariff;
 use crate::telemetry::RequestMetrics;
 use crate::upstream::{CallBody, ClientStream, Upstream};
 use crate::usage::Journal;
-use crate::wire::{Operation, Usage};
+use crate::wire::Operation;
 
 pub use error::ProxyError;
 pub use reply::{Reply, ReplyBody};
@@ -73,8 +73,7 @@ pub struct Proxy {
     clock: Arc<dyn Clock>,
     metrics: RequestMetrics,
     journal: Journal,
-    prices: Prices,
-    price_provider: Option<String>,
+    tariff: Arc<Tariff>,
     /// Fills and refreshes that outlive the request that started them.
     tasks: TaskTracker,
     /// Set once the upstream has been seen to reject `stream_options`.
@@ -91,7 +90,7 @@ pub struct ProxyOptions {
     /// Credentials.
     pub access: AccessOptions,
     /// Prices.
-    pub prices: PriceOptions,
+    pub tariff: Arc<Tariff>,
 }
 
 /// A request as it was asked.
@@ -151,7 +150,7 @@ impl Proxy {
             policy,
             flight,
             access,
-            prices,
+            tariff,
         } = options;
         Arc::new(Self {
             upstream,
@@ -165,8 +164,7 @@ impl Proxy {
             clock,
             metrics: RequestMetrics::register(&CacheStatus::LABELS),
             journal,
-            prices: Prices::shipped().with(prices.overrides),
-            price_provider: prices.provider,
+            tariff,
             tasks: TaskTracker::new(),
             no_stream_options: std::sync::atomic::AtomicBool::new(false),
         })
@@ -290,14 +288,6 @@ impl Proxy {
         });
         account.status(status);
         account.complete();
-    }
-
-    /// What tokens of a model cost, by the name that answered or the one asked for;
-    /// `None` if nobody says so.
-    fn cost(&self, answered: Option<&str>, asked: Option<&str>, usage: Usage) -> Option<Usd> {
-        let price = |model: &str| self.prices.of(self.price_provider.as_deref(), model);
-        let price = answered.and_then(price).or_else(|| asked.and_then(price))?;
-        Some(price.cost(&usage))
     }
 
     /// Gives up every fill that is still running, so that those who read it are

@@ -36,9 +36,11 @@ mod openapi;
 mod operations;
 mod outage;
 mod passthrough;
+mod prices;
 mod staleness;
 mod stream_cuts;
 mod support;
 mod tenancy;
 mod tidy;
 mod upstream_faults;
+

@@ -21,6 +21,9 @@ use super::wait::eventually;
 /// The credential used where a test does not care who asks.
 pub(crate) const ALICE: &str = "sk-test-alice";
 
+/// The admin key of every house.
+pub(crate) const ADMIN: &str = "rk-admin-of-the-tests";
+
 const CHAT: &str = "/v1/chat/completions";
 const EMBEDDINGS: &str = "/v1/embeddings";
 const MODERATIONS: &str = "/v1/moderations";
@@ -221,6 +224,7 @@ impl Setup {
             // On a busy machine the default would now and then turn a hit into a
             // miss; the tests of outages set it again.
             ("REPRISE_BACKEND_READ_TIMEOUT", "2s".to_owned()),
+            ("REPRISE_ADMIN_KEY", ADMIN.to_owned()),
             ("REPRISE_LOG", "info".to_owned()),
             ("REPRISE_LOG_FORMAT", "json".to_owned()),
         ]
@@ -302,6 +306,11 @@ impl House {
     /// Its Redis.
     pub(crate) fn redis(&self) -> &Redis {
         self.redis.as_ref().unwrap()
+    }
+
+    /// A page of the administration.
+    pub(crate) async fn admin(&self, path: &str) -> Response {
+        self.send(&Request::new("GET", path).bearer(ADMIN)).await
     }
 
     /// Its metrics, as text.

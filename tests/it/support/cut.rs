@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,6 +15,8 @@ enum State {
     Whole,
     /// Connections stay, nothing passes.
     Silent,
+    /// What is asked arrives, the answers are lost.
+    Mute,
     /// Connections are reset, new ones too.
     Cut,
 }
@@ -60,6 +63,11 @@ impl Wire {
         self.state.send_replace(State::Silent);
     }
 
+    /// Loses every answer: what is asked arrives and is done, but nobody hears of it.
+    pub(crate) fn mute(&self) {
+        self.state.send_replace(State::Mute);
+    }
+
     /// Makes it whole again.
     pub(crate) fn mend(&self) {
         self.state.send_replace(State::Whole);
@@ -88,28 +96,40 @@ async fn carry(client: TcpStream, target: SocketAddr, mut state: watch::Receiver
     let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
     loop {
         let now = *state.borrow_and_update();
-        let passes = now == State::Whole;
         if now == State::Cut {
             _ = client_write.as_ref().set_zero_linger();
             _ = server_write.as_ref().set_zero_linger();
             return;
         }
-        tokio::select! {
-            changed = state.changed() => if changed.is_err() { return },
-            read = client_read.read(&mut up), if passes => match read {
-                Ok(count) if 0 < count => {
-                    let Some(bytes) = up.get(..count) else { return };
-                    if server_write.write_all(bytes).await.is_err() { return }
-                }
-                _ => return,
-            },
-            read = server_read.read(&mut down), if passes => match read {
-                Ok(count) if 0 < count => {
-                    let Some(bytes) = down.get(..count) else { return };
-                    if client_write.write_all(bytes).await.is_err() { return }
-                }
-                _ => return,
-            },
+        let passes = now != State::Silent;
+        let goes_on = tokio::select! {
+            changed = state.changed() => changed.is_ok(),
+            read = client_read.read(&mut up), if passes => {
+                hand_on(read, &up, Some(&mut server_write)).await
+            }
+            read = server_read.read(&mut down), if passes => {
+                let hears = (now == State::Whole).then_some(&mut client_write);
+                hand_on(read, &down, hears).await
+            }
+        };
+        if !goes_on {
+            return;
         }
+    }
+}
+
+/// Hands on what was read, if anybody is to have it; whether there may be more.
+async fn hand_on(
+    read: std::io::Result<usize>,
+    bytes: &[u8],
+    to: Option<&mut OwnedWriteHalf>,
+) -> bool {
+    let Some(bytes) = read.ok().and_then(|count| bytes.get(..count)) else {
+        return false;
+    };
+    match to {
+        _ if bytes.is_empty() => false,
+        Some(to) => to.write_all(bytes).await.is_ok(),
+        None => true,
     }
 }

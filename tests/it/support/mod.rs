@@ -15,7 +15,7 @@ mod upstream;
 mod vectors;
 mod wait;
 
-pub(crate) use app::{ALICE, House, Setup, Store, chat, embed, moderate, streaming};
+pub(crate) use app::{ADMIN, ALICE, House, Setup, Store, chat, embed, moderate, streaming};
 pub(crate) use chat::{
     answer, chunk, chunks, deltas, event, fold, fold_text, question, streamed, with_usage,
 };
@@ -29,7 +29,7 @@ pub(crate) use http::{Client, Ending, Live, Request, Response};
 pub(crate) use moderations::verdicts;
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use scratch::Scratch;
-pub(crate) use upstream::{Gate, Reply, Upstream};
+pub(crate) use upstream::{Billed, Gate, Reply, Upstream};
 pub(crate) use vectors::{Floats, hash, packed};
 pub(crate) use wait::{eventually, in_time};
 

@@ -17,6 +17,8 @@ use super::wait::eventually;
 pub(crate) struct Redis {
     port: u16,
     folder: Scratch,
+    /// Whether it writes down everything before it answers.
+    durable: bool,
     child: Option<Child>,
 }
 
@@ -28,11 +30,20 @@ impl Redis {
         redis
     }
 
+    /// Starts one that a kill takes nothing from.
+    pub(crate) async fn start_durable() -> Self {
+        let mut redis = Self::absent();
+        redis.durable = true;
+        redis.run().await;
+        redis
+    }
+
     /// A place for one: the port is chosen, nothing listens there yet.
     pub(crate) fn absent() -> Self {
         Self {
             port: free_port(),
             folder: Scratch::new(),
+            durable: false,
             child: None,
         }
     }
@@ -43,7 +54,15 @@ impl Redis {
         let child = Command::new("redis-server")
             .args(["--port", &self.port.to_string()])
             .args(["--bind", "127.0.0.1", "--daemonize", "no"])
-            .args(["--save", "", "--appendonly", "no", "--loglevel", "warning"])
+            .args(["--appendonly", if self.durable { "yes" } else { "no" }])
+            .args([
+                "--save",
+                "",
+                "--appendfsync",
+                "always",
+                "--loglevel",
+                "warning",
+            ])
             .arg("--dir")
             .arg(self.folder.path())
             .stdin(Stdio::null())

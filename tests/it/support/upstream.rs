@@ -6,6 +6,7 @@
 //! of most tests.
 
 mod control;
+mod ledger;
 mod reply;
 mod serve;
 mod usual;
@@ -54,6 +55,15 @@ struct State {
     left: AtomicUsize,
 }
 
+/// The provider's own books: the tokens it told, in answers it sent to their end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Billed {
+    pub(crate) input: u64,
+    pub(crate) cached_input: u64,
+    pub(crate) output: u64,
+    pub(crate) reasoning: u64,
+}
+
 #[derive(Debug, Default)]
 struct Script {
     next: VecDeque<Reply>,
@@ -63,6 +73,8 @@ struct Script {
     style: EmbeddingStyle,
     refused: HashSet<String>,
     requests: Vec<Recorded>,
+    /// What was told in answers that were sent to their end.
+    billed: Billed,
     /// How often each item of a batch was sent.
     sent: BTreeMap<String, usize>,
 }
@@ -166,6 +178,11 @@ impl Upstream {
     /// How often the proxy left while it was kept waiting.
     pub(crate) fn left(&self) -> usize {
         self.state.left.load(Ordering::SeqCst)
+    }
+
+    /// The tokens it has told.
+    pub(crate) fn billed(&self) -> Billed {
+        self.script().billed
     }
 
     /// What it was asked, in order, without the probes.

@@ -231,6 +231,20 @@ impl Reply {
         self
     }
 
+    /// The body, without what is done between its parts.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let sent = |step: &Step| match step {
+            Step::Send(bytes) => bytes.clone(),
+            Step::Raw(_)
+            | Step::Wait(_)
+            | Step::Pause(_)
+            | Step::Hang
+            | Step::Reset
+            | Step::Close => Vec::new(),
+        };
+        self.steps.iter().flat_map(sent).collect()
+    }
+
     /// How long the whole body is, in bytes.
     pub(crate) fn body_bytes(&self) -> usize {
         let length = |step: &Step| match step {

@@ -23,8 +23,9 @@ pub(super) async fn connection(mut stream: TcpStream, state: Arc<State>) {
     let mut pending = Vec::new();
     while let Ok(Some(request)) = read_request(&mut stream, &mut pending, &state).await {
         let reply = choose(&request, &state);
+        let told = reply.told();
         match play(&mut stream, reply, &state).await {
-            Ok(Next::Continue) => {}
+            Ok(Next::Continue) => state.script.lock().unwrap().billed.add(told),
             Ok(Next::Hangup) | Err(_) => return,
         }
     }
