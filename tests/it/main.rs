@@ -43,4 +43,3 @@ mod support;
 mod tenancy;
 mod tidy;
 mod upstream_faults;
-
