@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
 use crate::api::schema::ErrorEnvelope;
+use crate::price::Usd;
 use crate::usage::{Event, Items, Watcher};
 use crate::wire::Usage;
 
@@ -70,6 +71,9 @@ pub(super) struct LiveRequest {
     tokens: Option<LiveTokens>,
     /// The tokens the upstream did not have to process again.
     saved_tokens: Option<LiveTokens>,
+    /// What those would have cost, in US dollars; null where the model has no known price.
+    #[schema(example = 0.000_015_9)]
+    saved_usd: Option<f64>,
     /// How the items of a list were answered.
     items: Option<LiveItems>,
     /// Bytes of body handed to the client.
@@ -193,6 +197,7 @@ impl LiveRequest {
             served: event.served.as_str(),
             tokens: event.usage.map(LiveTokens::of),
             saved_tokens: event.saved.map(|saved| LiveTokens::of(saved.usage)),
+            saved_usd: event.saved.and_then(|saved| saved.cost).map(Usd::as_f64),
             items: event.items.map(LiveItems::of),
             bytes: event.bytes,
             first_byte_ms: event.first_byte.map(millis),
