@@ -1,6 +1,6 @@
 //! The shapes on the wire: JSON as it was written, event streams, chat answers in
 //! both their forms, lists of answers, vectors, errors, usage, operations, kinds of
-//! upstream.
+//! upstream, trace context.
 //!
 //! Pure: nothing here does I/O, reads a clock or knows the rest of the program.
 //! Bytes and values go in, bytes and values come out.
@@ -12,12 +12,14 @@ pub mod json;
 pub mod list;
 pub mod operation;
 pub mod sse;
+pub mod trace_context;
 pub mod upstream_kind;
 pub mod usage;
 pub mod usage_reader;
 
 pub use json::Json;
 pub use operation::Operation;
+pub use trace_context::{SpanIds, TraceParent};
 pub use upstream_kind::UpstreamKind;
 pub use usage::Usage;
 pub use usage_reader::UsageReader;
