@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::mock::{self, MockOptions};
 use crate::price::Tariff;
 use crate::proxy::{Proxy, ProxyOptions};
-use crate::telemetry::{Exporter, UPKEEP_INTERVAL};
+use crate::telemetry::{Exporter, Otlp, UPKEEP_INTERVAL};
 use crate::upstream::{Upstream, UpstreamBase, Url};
 use crate::usage::Journal;
 
@@ -32,6 +32,9 @@ const SECRET_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the store may take to write what is still queued.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 
+/// How long the collector may take to take what it has not been sent yet.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+
 /// A server that is ready to run.
 #[derive(Debug)]
 pub struct App {
@@ -39,6 +42,7 @@ pub struct App {
     state: ApiState,
     options: ServerOptions,
     made_key: Option<Made>,
+    otlp: Option<Arc<Otlp>>,
     /// The built-in upstream, where it is the one that is asked.
     _mock: Option<AbortOnDropHandle<()>>,
 }
@@ -61,6 +65,10 @@ impl App {
             }
         };
         let upstream = Upstream::new(base, &config.upstream)?;
+        let otlp = match &config.otlp {
+            Some(options) => Some(Otlp::start(options, upstream.kind())?),
+            None => None,
+        };
         let clock = Arc::new(SystemClock);
         let store = Store::open(&config.backend, Arc::clone(&clock) as _)?;
         // The names of entries hang on the secret: it is worth a moment's wait.
@@ -76,6 +84,7 @@ impl App {
                 flight: config.flight.clone(),
                 access: config.access.clone(),
                 tariff: Arc::clone(&tariff),
+                otlp: otlp.clone(),
             },
             clock,
         );
@@ -95,6 +104,7 @@ impl App {
             state,
             options: config.server.clone(),
             made_key,
+            otlp,
             _mock: mock,
         })
     }
@@ -125,6 +135,7 @@ impl App {
             state,
             options,
             made_key: _,
+            otlp,
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
@@ -146,6 +157,11 @@ impl App {
             tracing::warn!("stopping before all usage was written");
         }
         store.close(LAST_WRITES).await;
+        if let Some(otlp) = otlp {
+            // It waits as threads do, which would stop others here.
+            let closing = tokio::task::spawn_blocking(move || otlp.close(LAST_SPANS));
+            drop(closing.await);
+        }
         drop(upkeep);
         tracing::info!("stopped");
     }

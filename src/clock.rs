@@ -19,13 +19,21 @@ pub trait Clock: Send + Sync + Debug {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-impl Clock for SystemClock {
+impl SystemClock {
+    /// The time of day as exactly as the machine has it, for what is read beside
+    /// the times of other machines.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the door the rule points to"
     )]
-    fn unix_millis(&self) -> UnixMillis {
+    pub fn time_of_day() -> SystemTime {
         SystemTime::now()
+    }
+}
+
+impl Clock for SystemClock {
+    fn unix_millis(&self) -> UnixMillis {
+        Self::time_of_day()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| {
                 UnixMillis::try_from(since.as_millis()).unwrap_or(UnixMillis::MAX)

@@ -26,7 +26,7 @@ use crate::backend::{BackendChoice, BackendOptions};
 use crate::flight::FlightOptions;
 use crate::policy::PolicyOptions;
 use crate::price::PriceOptions;
-use crate::telemetry::{LogFormat, LogOptions};
+use crate::telemetry::{LogFormat, LogOptions, OtlpOptions};
 use crate::upstream::{UpstreamBase, UpstreamOptions, Url};
 use crate::wire::UpstreamKind;
 
@@ -69,6 +69,8 @@ pub struct Config {
     pub prices: PriceOptions,
     /// Logs.
     pub log: LogOptions,
+    /// Where traces and metrics are sent; `None` if nowhere.
+    pub otlp: Option<OtlpOptions>,
 }
 
 /// Gathers what was said: flags, this process's environment, `.env` and the
@@ -162,6 +164,7 @@ impl Config {
                 admin_key: reader.credential("admin_key"),
             },
             log: log(&mut reader),
+            otlp: otlp(&mut reader),
         };
         let lends_to_all = config.upstream.api_key.is_some()
             && !config.server.listen.ip().is_loopback()
@@ -326,6 +329,33 @@ fn log(reader: &mut Reader<'_>) -> LogOptions {
         },
     );
     LogOptions { filter, format }
+}
+
+fn otlp(reader: &mut Reader<'_>) -> Option<OtlpOptions> {
+    let wanted = "a base URL such as http://127.0.0.1:4318, without a user, a password or a query";
+    let endpoint = reader.value("otlp_endpoint", wanted, None, |text| {
+        let url: Url = text.parse().ok()?;
+        let is_sound = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        is_sound.then(|| Some(text.trim_end_matches('/').to_owned()))
+    });
+    let wanted = "name=value pairs with commas between them, the values percent-encoded";
+    let headers = reader.value("otlp_headers", wanted, Vec::new(), OtlpOptions::headers);
+    let sample_ratio = reader.value("otlp_sample_ratio", "a number from 0 to 1", 1.0, |text| {
+        let ratio: f64 = text.parse().ok()?;
+        (0.0..=1.0).contains(&ratio).then_some(ratio)
+    });
+    let service_name = reader.text("service_name").unwrap_or_default();
+    endpoint.map(|endpoint| OtlpOptions {
+        endpoint,
+        headers,
+        sample_ratio,
+        service_name,
+    })
 }
 
 fn data_folder() -> Option<PathBuf> {

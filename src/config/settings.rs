@@ -389,6 +389,33 @@ pub const SETTINGS: &[Setting] = &[
         "The form of a log line: text or json",
     ),
     setting(
+        "otlp_endpoint",
+        Kind::Url,
+        "",
+        "Base URL of the collector that traces and metrics are sent to, as OTLP over HTTP; none are where it is not said",
+    )
+    .also("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    setting(
+        "otlp_headers",
+        Kind::Secret,
+        "",
+        "Headers for the collector, as name=value,name=value",
+    )
+    .also("OTEL_EXPORTER_OTLP_HEADERS"),
+    setting(
+        "otlp_sample_ratio",
+        Kind::Text,
+        "1",
+        "How many of the traces that begin here are sent, from 0 to 1; those of callers are sent as the caller says",
+    ),
+    setting(
+        "service_name",
+        Kind::Text,
+        "reprise",
+        "The name under which traces and metrics are sent",
+    )
+    .also("OTEL_SERVICE_NAME"),
+    setting(
         "config",
         Kind::Path,
         "",

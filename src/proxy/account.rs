@@ -14,7 +14,7 @@ use crate::ledger::{Caller, Tags};
 use crate::policy::CacheStatus;
 use crate::price::Usd;
 use crate::usage::{Event, Items, Saved, Served};
-use crate::wire::{Operation, Usage};
+use crate::wire::{Operation, SpanIds, Usage};
 
 /// The outcome of a request that came to no answer: nothing was stored for it.
 const UNANSWERED: &str = "miss";
@@ -38,6 +38,7 @@ pub(super) struct Account {
     bytes: u64,
     first_byte: Option<Instant>,
     served: Served,
+    span: Option<SpanIds>,
     /// How long the answer is, where that is known before it comes.
     length: Option<u64>,
 }
@@ -63,6 +64,7 @@ impl Account {
             first_byte: None,
             served: Served::ClientLeft,
             length: None,
+            span: asked.span,
         }
     }
 
@@ -174,7 +176,12 @@ impl Drop for Account {
             bytes: self.bytes,
             first_byte: self.first_byte.map(|first| first.duration_since(self.at)),
             total: self.at.elapsed(),
+            span: self.span,
         };
+        // First, because it takes the time of day for the end of the request.
+        if let Some(otlp) = &self.proxy.otlp {
+            otlp.request(&event);
+        }
         self.proxy.metrics.record(&event);
         crate::telemetry::log_request(&event);
         self.proxy.journal.request(event);

@@ -8,14 +8,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::Proxy;
 use crate::ledger::{Caller, Tags};
 use crate::usage::{Call, Ended};
+use crate::wire::trace_context::TRACEPARENT;
 use crate::wire::usage_reader::{Found, UsageReader};
-use crate::wire::{Operation, Usage};
+use crate::wire::{Operation, SpanIds, Usage};
 
 /// The account of one call.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Bill {
     proxy: Arc<Proxy>,
     led: Led,
     began: Instant,
+    span: Option<SpanIds>,
     status: Option<u16>,
     first_byte: Option<Instant>,
     reader: Option<UsageReader>,
@@ -41,12 +43,15 @@ pub(super) struct Led {
     pub(super) tags: Tags,
     /// What the cache did with the request.
     pub(super) outcome: &'static str,
+    /// Its span, where traces are sent.
+    pub(super) span: Option<SpanIds>,
 }
 
 impl Bill {
     /// Opens the bill of a call that is made now.
     pub(super) fn open(proxy: &Arc<Proxy>, led: Led) -> Self {
         Self {
+            span: span_within(proxy, led.span),
             proxy: Arc::clone(proxy),
             led,
             began: Instant::now(),
@@ -66,6 +71,15 @@ impl Bill {
     /// When the call was made.
     pub(super) const fn began(&self) -> Instant {
         self.began
+    }
+
+    /// The headers of the call: its span is the parent of what the provider does.
+    pub(super) fn headers(&self, mut headers: HeaderMap) -> HeaderMap {
+        let parent = self.span.map(|span| span.as_parent().to_string());
+        if let Some(parent) = parent.and_then(|parent| HeaderValue::try_from(parent).ok()) {
+            headers.insert(TRACEPARENT, parent);
+        }
+        headers
     }
 
     /// Notes the head of the answer.
@@ -99,6 +113,7 @@ impl Bill {
         self.ended = Ended::Whole;
         self.tell();
         self.began = Instant::now();
+        self.span = span_within(&self.proxy, self.led.span);
         self.status = None;
         self.ended = Ended::GivenUp;
     }
@@ -153,11 +168,20 @@ impl Bill {
                 .take()
                 .map(|first| first.duration_since(self.began)),
             total: self.began.elapsed(),
+            span: self.span,
         };
+        if let Some(otlp) = &self.proxy.otlp {
+            otlp.call(&call);
+        }
         self.proxy.metrics.record_call(&call);
         crate::telemetry::log_call(&call);
         self.proxy.journal.call(call);
     }
+}
+
+/// Names the span of a call within that of the request that led to it.
+fn span_within(proxy: &Proxy, request: Option<SpanIds>) -> Option<SpanIds> {
+    Some(proxy.otlp.as_ref()?.within(request?))
 }
 
 impl Drop for Bill {

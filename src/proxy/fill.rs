@@ -76,6 +76,7 @@ impl Proxy {
             caller: request.principal.caller.clone(),
             tags: request.tags.clone(),
             outcome: why.as_str(),
+            span: request.asked.span,
         };
         Bill::open(self, led)
     }
@@ -285,10 +286,10 @@ impl Proxy {
             .flatten();
         let Some(changed) = changed else {
             return self
-                .send(&question.request, question.request.body.clone())
+                .send(&question.request, question.request.body.clone(), bill)
                 .await;
         };
-        let answer = self.send(&question.request, changed.into()).await?;
+        let answer = self.send(&question.request, changed.into(), bill).await?;
         if answer.status != StatusCode::BAD_REQUEST {
             return Ok(answer);
         }
@@ -302,7 +303,7 @@ impl Proxy {
         self.no_stream_options.store(true, Ordering::Relaxed);
         tracing::info!("the upstream does not know stream_options: streams are asked for without");
         bill.again(answer.status);
-        self.send(&question.request, question.request.body.clone())
+        self.send(&question.request, question.request.body.clone(), bill)
             .await
     }
 
@@ -311,13 +312,14 @@ impl Proxy {
         &self,
         request: &Request,
         body: Bytes,
+        bill: &Bill,
     ) -> Result<Answer, UpstreamError> {
         let asked = &request.asked;
         self.upstream
             .send(Call {
                 method: asked.method.clone(),
                 path_and_query: asked.path_and_query.clone(),
-                headers: forwardable(&asked.headers, true),
+                headers: bill.headers(forwardable(&asked.headers, true)),
                 body: CallBody::of(body),
             })
             .await

@@ -42,6 +42,7 @@ impl Proxy {
             self,
             Led {
                 request_id: asked.id,
+                span: asked.span,
                 operation: account.operation(),
                 model: account.model_asked().map(str::to_owned),
                 caller: principal.caller,
@@ -58,7 +59,7 @@ impl Proxy {
         let call = Call {
             method: asked.method,
             path_and_query: asked.path_and_query,
-            headers,
+            headers: bill.headers(headers),
             body,
         };
         let answer = match self.upstream.send(call).await {

@@ -35,10 +35,10 @@ use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions};
 use crate::price::Tariff;
-use crate::telemetry::RequestMetrics;
+use crate::telemetry::{Otlp, RequestMetrics};
 use crate::upstream::{CallBody, ClientStream, Upstream};
 use crate::usage::Journal;
-use crate::wire::Operation;
+use crate::wire::{Operation, SpanIds};
 
 pub use error::ProxyError;
 pub use reply::{Reply, ReplyBody};
@@ -74,13 +74,14 @@ pub struct Proxy {
     metrics: RequestMetrics,
     journal: Journal,
     tariff: Arc<Tariff>,
+    otlp: Option<Arc<Otlp>>,
     /// Fills and refreshes that outlive the request that started them.
     tasks: TaskTracker,
     /// Set once the upstream has been seen to reject `stream_options`.
     no_stream_options: std::sync::atomic::AtomicBool,
 }
 
-/// The configuration of what a request passes through.
+/// How a request is passed through, and what goes along with it.
 #[derive(Clone, Debug)]
 pub struct ProxyOptions {
     /// Freshness and gates.
@@ -91,6 +92,8 @@ pub struct ProxyOptions {
     pub access: AccessOptions,
     /// Prices.
     pub tariff: Arc<Tariff>,
+    /// Where traces and metrics are sent; `None` if nowhere.
+    pub otlp: Option<Arc<Otlp>>,
 }
 
 /// A request as it was asked.
@@ -106,6 +109,8 @@ pub struct Asked {
     pub path_and_query: String,
     /// Its headers.
     pub headers: HeaderMap,
+    /// Its span, where traces are sent; named when it is admitted.
+    pub span: Option<SpanIds>,
 }
 
 /// A request that has been admitted.
@@ -151,6 +156,7 @@ impl Proxy {
             flight,
             access,
             tariff,
+            otlp,
         } = options;
         Arc::new(Self {
             upstream,
@@ -165,6 +171,7 @@ impl Proxy {
             metrics: RequestMetrics::register(&CacheStatus::LABELS),
             journal,
             tariff,
+            otlp,
             tasks: TaskTracker::new(),
             no_stream_options: std::sync::atomic::AtomicBool::new(false),
         })
@@ -310,6 +317,9 @@ impl Proxy {
     /// Step one: who asks, and what of the cache. From here on the request has an
     /// account.
     fn admit(self: &Arc<Self>, operation: Operation, mut asked: Asked, keys: &Keys) -> Admitted {
+        if let Some(otlp) = &self.otlp {
+            asked.span = Some(otlp.admit(&mut asked.headers));
+        }
         let mut account = Account::open(self, operation, &asked);
         let directives = Directives::of(&asked.headers, operation, &self.policy);
         let own = self.upstream.own_credential();

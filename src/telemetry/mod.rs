@@ -1,10 +1,11 @@
-//! What the operator sees: one log line a request, and the metrics.
+//! What the operator sees: one log line a request, the metrics, and the traces.
 //!
 //! Nothing written here has a prompt, an answer or a credential in it. The types
 //! see to that: an [`Event`] has no field for one.
 
 mod metrics;
 mod options;
+mod otlp;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,7 +14,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::usage::{Call, Event};
 
 pub use metrics::{Exporter, RequestMetrics, UPKEEP_INTERVAL, entries};
-pub use options::{LogFormat, LogOptions};
+pub use options::{LogFormat, LogOptions, OtlpOptions};
+pub use otlp::{Otlp, OtlpError};
 
 /// Starts logging to standard output. Called once, before anything is logged; a
 /// second call changes nothing.

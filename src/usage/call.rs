@@ -11,7 +11,7 @@ use super::event::answered_by;
 use crate::clock::UnixMillis;
 use crate::ledger::{Caller, Tags};
 use crate::price::Usd;
-use crate::wire::{Operation, Usage};
+use crate::wire::{Operation, SpanIds, Usage};
 
 /// One finished call. It has no prompt, no answer and no credential in it.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Call {
     pub first_byte: Option<Duration>,
     /// From the call to its end.
     pub total: Duration,
+    /// Its span, where traces are sent.
+    pub span: Option<SpanIds>,
 }
 
 /// How a call ended.
@@ -68,6 +70,15 @@ impl Call {
     /// Whether it came to a whole answer that is no error.
     pub fn succeeded(&self) -> bool {
         self.ended == Ended::Whole && self.status.is_some_and(|status| status < 400)
+    }
+
+    /// Why there was no whole answer.
+    pub const fn error(&self) -> Option<&'static str> {
+        match self.ended {
+            Ended::Whole => None,
+            Ended::GivenUp => Some("given-up"),
+            Ended::Failed(reason) => Some(reason),
+        }
     }
 
     /// The word for how it went, in metric labels.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::UnixMillis;
 use crate::ledger::{Caller, Tags};
 use crate::price::Usd;
-use crate::wire::{Operation, Usage};
+use crate::wire::{Operation, SpanIds, Usage};
 
 /// One finished request. It has no prompt, no answer and no credential in it.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct Event {
     pub first_byte: Option<Duration>,
     /// From the request's head to the end of the answer.
     pub total: Duration,
+    /// Its span, where traces are sent.
+    pub span: Option<SpanIds>,
 }
 
 /// What the upstream did not have to do again.

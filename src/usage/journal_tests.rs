@@ -124,6 +124,7 @@ fn event(at: UnixMillis, model: &str) -> Event {
         bytes: 100,
         first_byte: Some(Duration::from_millis(1)),
         total: Duration::from_millis(2),
+        span: None,
     }
 }
 
@@ -152,6 +153,7 @@ fn call(at: UnixMillis) -> Call {
         cost: None,
         first_byte: None,
         total: Duration::from_secs(1),
+        span: None,
     }
 }
 

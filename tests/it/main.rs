@@ -42,4 +42,5 @@ mod stream_cuts;
 mod support;
 mod tenancy;
 mod tidy;
+mod traces;
 mod upstream_faults;

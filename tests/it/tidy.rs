@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("usage", &["backend", "clock", "ledger", "price", "wire"]),
     ("flight", &["backend", "key"]),
     ("upstream", &["wire"]),
-    ("telemetry", &["price", "usage", "wire"]),
+    ("telemetry", &["clock", "price", "usage", "wire"]),
     (
         "proxy",
         &[
@@ -139,6 +139,9 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     ("utoipa", &["api/"], "only the server describes itself"),
     ("reqwest", &["upstream/"], "one door to the provider"),
+    ("opentelemetry", &["telemetry/otlp"], "one exporter"),
+    ("opentelemetry_otlp", &["telemetry/otlp"], "one exporter"),
+    ("opentelemetry_sdk", &["telemetry/otlp"], "one exporter"),
     ("redis", &["backend/redis"], "a backend is a folder"),
     ("rusqlite", &["backend/embedded"], "a backend is a folder"),
     ("zstd", &["entry/"], "one codec"),

@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::super::Proxy;
 use super::super::bill::Bill;
 use super::super::error::failure;
 use super::super::fill::retry_after;
@@ -19,15 +18,16 @@ use super::super::forward::log_failure;
 use super::super::lookup::Why;
 use super::super::recording::Recording;
 use super::super::seat::is_worth_another_try;
+use super::super::{Proxy, Request};
 use super::Batch;
 use super::reading::{ReadItems, Reading, Unread};
 use crate::backend::Cached;
 use crate::entry::{Entry, Meta};
 use crate::flight::{Failure, Form, Head, ItemAnswers, Piece, Producer};
-use crate::key::{Key, Scope};
+use crate::key::Key;
 use crate::operation::{AnswerFacts, Item, Told};
 use crate::policy::{freshness, gate};
-use crate::upstream::{Answer, BodyStream, UpstreamError, returnable};
+use crate::upstream::{Answer, BodyStream, returnable};
 use crate::wire::{Json, Usage};
 
 /// Answers that are there already, by their keys.
@@ -61,10 +61,8 @@ impl Proxy {
         let (proxy, batch) = (Arc::clone(self), Arc::clone(batch));
         self.tasks.spawn(async move {
             let (mut producer, mut bill) = (producer, bill);
-            let call = proxy.send(&batch.request, body);
-            let scope = &batch.request.principal.scope;
             if let Some(answer) = proxy
-                .call_for_items(scope, &mut producer, &mut bill, call)
+                .call_for_items(&batch.request, body, &mut producer, &mut bill)
                 .await
             {
                 if answer.status.is_success() {
@@ -82,11 +80,12 @@ impl Proxy {
     /// Makes the call and passes the head of its answer on. `None` if there is none.
     async fn call_for_items(
         &self,
-        scope: &Scope,
+        request: &Request,
+        body: Bytes,
         producer: &mut Producer,
         bill: &mut Bill,
-        call: impl Future<Output = Result<Answer, UpstreamError>>,
     ) -> Option<Answer> {
+        let call = self.send(request, body, bill);
         let answer = match producer.while_wanted(call).await.ok()? {
             Err(error) => {
                 log_failure(bill.request_id(), &error);
@@ -98,7 +97,7 @@ impl Proxy {
             Ok(answer) => answer,
         };
         bill.status(answer.status);
-        self.note_standing(scope, answer.status);
+        self.note_standing(&request.principal.scope, answer.status);
         if is_worth_another_try(answer.status) {
             producer.count_failure();
         }
