@@ -85,12 +85,15 @@ impl Memory {
             ),
             Err(_incomplete) => Cache::with_weighter(items.max(1), bytes_max, ByBytes),
         };
-        Self {
+        metrics::memory_max(bytes_max);
+        let memory = Self {
             table,
             stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
             origin: Instant::now(),
-        }
+        };
+        memory.measure();
+        memory
     }
 
     /// The answer of a key, unless its time is over.
@@ -167,6 +170,20 @@ impl Memory {
         self.table.weight()
     }
 
+    /// How many may be held.
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.table.capacity()
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float, and near enough"
+    )]
+    fn measure(&self) {
+        gauge!(metrics::MEMORY_BYTES).set(self.bytes() as f64);
+        gauge!(metrics::MEMORY_ENTRIES).set(self.entries() as f64);
+    }
+
     fn take_in(&self, key: Key, cached: &Arc<Cached>, until: Instant) -> bool {
         let newer = self
             .table
@@ -183,14 +200,7 @@ impl Memory {
             weight: cached.weight(),
         };
         self.table.insert(key, held);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a gauge is a float, and near enough"
-        )]
-        {
-            gauge!(metrics::MEMORY_BYTES).set(self.bytes() as f64);
-            gauge!(metrics::MEMORY_ENTRIES).set(self.entries() as f64);
-        }
+        self.measure();
         true
     }
 

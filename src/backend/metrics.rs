@@ -1,6 +1,6 @@
 //! The names of the store's metrics, and their descriptions.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 /// How long a backend took, by `operation` and `result`.
 pub(super) const DURATION: &str = "reprise_backend_duration_seconds";
@@ -16,6 +16,8 @@ pub(super) const QUEUE_BYTES: &str = "reprise_store_queue_bytes";
 pub(super) const CORRUPT: &str = "reprise_store_corrupt_total";
 /// Bytes of the answers in memory.
 pub(super) const MEMORY_BYTES: &str = "reprise_memory_bytes";
+/// How many bytes of answers there may be in memory.
+const MEMORY_MAX_BYTES: &str = "reprise_memory_max_bytes";
 /// Answers in memory.
 pub(super) const MEMORY_ENTRIES: &str = "reprise_memory_entries";
 /// Entries removed to make room.
@@ -44,9 +46,29 @@ pub(super) fn describe() {
         "Stored values that were not the entry of their key, by reason."
     );
     describe_gauge!(MEMORY_BYTES, Unit::Bytes, "Bytes of the answers in memory.");
+    describe_gauge!(
+        MEMORY_MAX_BYTES,
+        Unit::Bytes,
+        "How many bytes of answers there may be in memory."
+    );
     describe_gauge!(MEMORY_ENTRIES, "Answers in memory.");
     describe_counter!(
         EVICTED,
         "Entries the embedded backend removed to stay within its bound."
     );
+    // What is first seen at 1 has no rate.
+    counter!(EVICTED).increment(0);
+    counter!(WRITES_DROPPED, "reason" => "queue_full").increment(0);
+    counter!(CORRUPT, "reason" => "mismatch").increment(0);
+    gauge!(QUEUE_DEPTH).set(0.0);
+    gauge!(QUEUE_BYTES).set(0.0);
+}
+
+/// Notes how much memory there may be in use.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float, and near enough"
+)]
+pub(super) fn memory_max(bytes: u64) {
+    gauge!(MEMORY_MAX_BYTES).set(bytes as f64);
 }

@@ -186,4 +186,9 @@ pub struct Size {
     pub entries: u64,
     /// Bytes of storage.
     pub bytes: u64,
+    /// Bytes in use of those that may be used. A server counts in what is not
+    /// entries.
+    pub used: u64,
+    /// How many may be used, where there is a bound.
+    pub max: Option<u64>,
 }

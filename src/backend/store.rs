@@ -209,6 +209,8 @@ impl Store {
             None => Ok(Size {
                 entries: self.0.memory.entries(),
                 bytes: self.0.memory.bytes(),
+                used: self.0.memory.bytes(),
+                max: Some(self.0.memory.bytes_max()),
             }),
         }
     }

@@ -33,7 +33,7 @@ use crate::flight::{FlightOptions, Flights};
 use crate::key::{CacheSecret, Key};
 use crate::ledger::Tags;
 use crate::operation::Adapter;
-use crate::policy::{CacheStatus, Directives, PolicyOptions};
+use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal};
 use crate::price::Tariff;
 use crate::telemetry::{Otlp, RequestMetrics};
 use crate::upstream::{CallBody, ClientStream, Upstream};
@@ -168,7 +168,10 @@ impl Proxy {
             memo: Memo::new(MEMO_ENTRIES),
             policy,
             clock,
-            metrics: RequestMetrics::register(&CacheStatus::LABELS),
+            metrics: RequestMetrics::register(
+                &CacheStatus::LABELS,
+                Refusal::ALL.map(Refusal::as_str),
+            ),
             journal,
             tariff,
             otlp,

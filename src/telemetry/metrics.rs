@@ -25,11 +25,16 @@ const TOKENS: &str = "reprise_tokens_total";
 const COST: &str = "reprise_cost_nanousd_total";
 const UNPRICED: &str = "reprise_unpriced_calls_total";
 const REFUSED: &str = "reprise_store_refused_total";
+const BUILD_INFO: &str = "reprise_build_info";
+const BACKEND_UP: &str = "reprise_backend_up";
+const BACKEND_USED: &str = "reprise_backend_used_bytes";
+const BACKEND_MAX: &str = "reprise_backend_max_bytes";
 
-/// Hits take microseconds, answers of a reasoning model minutes.
-const SECONDS: [f64; 18] = [
+/// Hits take microseconds, answers of a reasoning model minutes: two or three
+/// steps to each power of ten, from one end to the time an answer may take to begin.
+const SECONDS: [f64; 22] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-    1.0, 5.0, 15.0, 60.0, 300.0,
+    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
 ];
 
 /// Renders everything measured in this process.
@@ -91,6 +96,15 @@ impl Exporter {
             Unit::Seconds,
             "From a request's head to the first byte of its answer."
         );
+        describe_gauge!(BACKEND_UP, "1 while the backend answers.");
+        describe_gauge!(BACKEND_USED, Unit::Bytes, "Memory or storage in use.");
+        describe_gauge!(
+            BACKEND_MAX,
+            Unit::Bytes,
+            "The bound of what is in use; 0 for none."
+        );
+        describe_gauge!(BUILD_INFO, "1, with the version of this program.");
+        gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Ok(Self(handle))
     }
 
@@ -183,8 +197,15 @@ impl std::fmt::Debug for Handles {
 }
 
 impl RequestMetrics {
-    /// Registers the metrics of every operation with every outcome.
-    pub fn register(outcomes: &[&'static str]) -> Self {
+    /// Registers the metrics of every operation with every outcome, and those of
+    /// every gate: what is first seen at 1 has no rate.
+    pub fn register(
+        outcomes: &[&'static str],
+        gates: impl IntoIterator<Item = &'static str>,
+    ) -> Self {
+        for gate in gates {
+            counter!(REFUSED, "gate" => gate).increment(0);
+        }
         let handles = |operation: Operation, outcome: &'static str| {
             let labels = [("operation", operation.as_str()), ("outcome", outcome)];
             Handles {
@@ -285,6 +306,21 @@ impl RequestMetrics {
 pub fn entries(entries: u64, bytes: u64) {
     gauge!(ENTRIES).set(entries as f64);
     gauge!(ENTRY_BYTES).set(bytes as f64);
+}
+
+/// Notes how much the backend uses of what it may use; it may have no bound.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; beyond 2^53 nobody counts"
+)]
+pub fn backend_use(used: u64, max: Option<u64>) {
+    gauge!(BACKEND_USED).set(used as f64);
+    gauge!(BACKEND_MAX).set(max.unwrap_or(0) as f64);
+}
+
+/// Notes whether the backend answers.
+pub fn backend_up(is_up: bool) {
+    gauge!(BACKEND_UP).set(if is_up { 1.0 } else { 0.0 });
 }
 
 /// How often [`Exporter::upkeep`] is called.

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::usage::{Call, Event};
 
-pub use metrics::{Exporter, RequestMetrics, UPKEEP_INTERVAL, entries};
+pub use metrics::{Exporter, RequestMetrics, UPKEEP_INTERVAL, backend_up, backend_use, entries};
 pub use options::{LogFormat, LogOptions, OtlpOptions};
 pub use otlp::{Otlp, OtlpError};
 

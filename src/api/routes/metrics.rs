@@ -32,8 +32,12 @@ async fn metrics(State(state): State<ApiState>) -> ([(HeaderName, &'static str);
 
 /// Reads off the backend what only it knows.
 async fn measure_store(store: &Store) {
+    telemetry::backend_up(store.health().reachable);
     match store.size().await {
-        Ok(size) => telemetry::entries(size.entries, size.bytes),
+        Ok(size) => {
+            telemetry::entries(size.entries, size.bytes);
+            telemetry::backend_use(size.used, size.max);
+        }
         Err(error) => tracing::debug!(%error, "the backend does not tell its size"),
     }
 }

@@ -63,6 +63,7 @@ pub struct Embedded {
 struct Shared {
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    bytes_max: u64,
     /// Counts the files opened under the path, for readers to follow.
     generation: AtomicU64,
     /// Set by whoever finds the file damaged, for the writer to replace it.
@@ -96,6 +97,7 @@ impl Embedded {
         let shared = Arc::new(Shared {
             path,
             clock,
+            bytes_max,
             generation: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
             touches: Mutex::default(),

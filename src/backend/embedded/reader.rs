@@ -133,9 +133,12 @@ impl Reader<'_> {
         let connection = self.connection()?;
         let entries: i64 =
             connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0))?;
+        let bytes = live_bytes(connection)?;
         Ok(Size {
             entries: u64::try_from(entries).unwrap_or(0),
-            bytes: live_bytes(connection)?,
+            bytes,
+            used: bytes,
+            max: Some(self.shared.bytes_max),
         })
     }
 

@@ -144,9 +144,13 @@ impl Entries for Redis {
             let mut info = cmd("INFO");
             info.arg("memory");
             let memory = self.query(info).await?;
+            let max = total(&memory, &|node| memory_line(node, "maxmemory:"));
             Ok(Size {
                 entries: total(&keys, &whole_number),
-                bytes: total(&memory, &used_memory),
+                bytes: total(&memory, &|node| memory_line(node, "used_memory_dataset:")),
+                used: total(&memory, &|node| memory_line(node, "used_memory:")),
+                // To Redis 0 is no bound.
+                max: (max > 0).then_some(max),
             })
         }
         .boxed()
@@ -209,10 +213,11 @@ fn whole_number(value: &Value) -> u64 {
     redis::from_redis_value_ref(value).unwrap_or(0)
 }
 
-fn used_memory(value: &Value) -> u64 {
-    let info: String = redis::from_redis_value_ref(value).unwrap_or_default();
+/// A number of the report on memory.
+fn memory_line(report: &Value, name: &str) -> u64 {
+    let info: String = redis::from_redis_value_ref(report).unwrap_or_default();
     info.lines()
-        .find_map(|line| line.strip_prefix("used_memory_dataset:"))
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|bytes| bytes.trim().parse().ok())
         .unwrap_or(0)
 }

@@ -103,3 +103,14 @@ async fn a_prefix_that_could_be_taken_for_something_else_is_refused() {
         assert!(matches!(refused, Err(BackendError::Invalid(_))), "{prefix}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bound_of_the_server_is_told() {
+    let server = Server::start(&[]);
+    let redis = connected(&server.url()).await;
+    let unbounded = redis.size().await.unwrap();
+    assert_eq!(unbounded.max, None);
+    assert!(unbounded.used > unbounded.bytes);
+    server.configure("maxmemory", "104857600").await;
+    assert_eq!(redis.size().await.unwrap().max, Some(100 * 1024 * 1024));
+}
