@@ -32,6 +32,7 @@ mod keys;
 mod lifecycle;
 mod models;
 mod moderations;
+mod monitoring;
 mod openapi;
 mod operations;
 mod outage;
