@@ -223,6 +223,12 @@ impl RequestMetrics {
                     .collect()
             })
             .collect();
+        for operation in Operation::ALL.map(Operation::as_str) {
+            counter!(UNPRICED, "operation" => operation).increment(0);
+            for result in Call::RESULTS {
+                counter!(CALLS, "operation" => operation, "result" => result).increment(0);
+            }
+        }
         let tokens = Operation::ALL.iter().map(|operation| TokensHandles {
             upstream: Tokens::register(*operation, "upstream"),
             served: Tokens::register(*operation, "served"),

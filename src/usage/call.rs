@@ -81,6 +81,9 @@ impl Call {
         }
     }
 
+    /// Every word that [`Call::result`] gives, for registering metrics.
+    pub const RESULTS: [&'static str; 4] = ["ok", "refused", "given-up", "failed"];
+
     /// The word for how it went, in metric labels.
     pub fn result(&self) -> &'static str {
         match (self.ended, self.status) {
