@@ -1,12 +1,15 @@
 //! What happened: one [`Event`] for every request and one [`Call`] for every call to
-//! the upstream, on every path, counted in the ledger.
+//! the upstream, on every path, counted in the ledger; and what that came to, in
+//! [`books`].
 
+pub mod books;
 mod call;
 mod counting;
 mod event;
 mod journal;
 mod names;
 
+pub use books::Books;
 pub use call::{Call, Ended};
 pub use event::{Event, Items, Saved, Served};
 pub use journal::{Journal, Watcher};
