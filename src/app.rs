@@ -19,7 +19,7 @@ use crate::price::Tariff;
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::telemetry::{Exporter, Otlp, UPKEEP_INTERVAL};
 use crate::upstream::{Upstream, UpstreamBase, Url};
-use crate::usage::Journal;
+use crate::usage::{Books, Journal};
 
 /// How long fills that nobody reads any more may take to end when the server
 /// stops, so that what was paid for is stored.
@@ -74,6 +74,7 @@ impl App {
         // The names of entries hang on the secret: it is worth a moment's wait.
         store.secret(SECRET_PATIENCE).await;
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
+        let books = Books::new(store.ledger(), Arc::clone(&clock) as _);
         let tariff = Arc::new(Tariff::new(config.prices.clone()));
         let proxy = Proxy::new(
             Arc::new(upstream),
@@ -94,6 +95,7 @@ impl App {
             journal,
             tariff,
             admin_key,
+            books: Arc::new(books),
             store,
             exporter,
             stopping: Arc::new(AtomicBool::new(false)),

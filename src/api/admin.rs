@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
 use super::ApiState;
 use super::error::ApiError;
@@ -26,17 +27,25 @@ impl FromRequestParts<ApiState> for Admin {
             .headers
             .get(AUTHORIZATION)
             .ok_or(ApiError::AdminKeyMissing)?;
-        let key = presented
-            .to_str()
-            .ok()
-            .and_then(bearer)
-            .ok_or(ApiError::AdminKeyWrong)?;
-        if state.admin_key.is(key) {
+        if is_admin_key(state, presented) {
             Ok(Self)
         } else {
             Err(ApiError::AdminKeyWrong)
         }
     }
+}
+
+/// Whether a request brings the admin key.
+pub(super) fn brings_admin_key(state: &ApiState, headers: &HeaderMap) -> bool {
+    headers
+        .get_all(AUTHORIZATION)
+        .iter()
+        .any(|presented| is_admin_key(state, presented))
+}
+
+fn is_admin_key(state: &ApiState, presented: &HeaderValue) -> bool {
+    let key = presented.to_str().ok().and_then(bearer);
+    key.is_some_and(|key| state.admin_key.is(key))
 }
 
 /// Whether a path is of the administration.

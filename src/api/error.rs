@@ -9,6 +9,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::proxy::ProxyError;
+use crate::usage::books::BooksError;
 use crate::wire::error::ErrorBody;
 
 /// Tells the official SDKs whether trying again can help.
@@ -39,6 +40,14 @@ pub enum ApiError {
     /// The page exists, but not for this method.
     #[error("{0} is not allowed here")]
     MethodNotAllowed(String),
+    /// A parameter of the query is missing or means nothing.
+    #[error("{1}")]
+    BadParameter(&'static str, String),
+    /// The books cannot be read now.
+    #[error(
+        "the usage ledger cannot be read now, because its store is away or slow; requests are answered all the same, and what they use is counted when it is back"
+    )]
+    Books(#[source] BooksError),
     /// The request's head is larger than accepted.
     #[error("the request's headers are larger than {0} bytes or more than {1} fields")]
     HeadTooLarge(usize, usize),
@@ -93,6 +102,8 @@ impl ApiError {
                 INVALID,
                 "method_not_allowed",
             ),
+            Self::BadParameter(..) => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
+            Self::Books(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "ledger_unavailable"),
             Self::HeadTooLarge(..) => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 INVALID,
@@ -115,6 +126,26 @@ impl ApiError {
         }
     }
 
+    /// The field of the request it is about.
+    const fn param(&self) -> Option<&'static str> {
+        match self {
+            Self::BadParameter(name, _) => Some(name),
+            Self::Proxy(_)
+            | Self::NotFound(_)
+            | Self::AdminKeyMissing
+            | Self::AdminKeyWrong
+            | Self::MethodNotAllowed(_)
+            | Self::Books(_)
+            | Self::HeadTooLarge(..)
+            | Self::BodyTooLarge(_)
+            | Self::BodyTimeout
+            | Self::BodyBroken
+            | Self::UnsupportedMedia(_)
+            | Self::WebSocket
+            | Self::Internal => None,
+        }
+    }
+
     /// Whether the SDKs should leave it at that: their default is to try again
     /// on every status from 500.
     const fn is_final(&self) -> bool {
@@ -125,6 +156,8 @@ impl ApiError {
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
             | Self::MethodNotAllowed(_)
+            | Self::BadParameter(..)
+            | Self::Books(_)
             | Self::HeadTooLarge(..)
             | Self::BodyTooLarge(_)
             | Self::BodyTimeout
@@ -135,6 +168,15 @@ impl ApiError {
     }
 }
 
+impl From<BooksError> for ApiError {
+    fn from(error: BooksError) -> Self {
+        // The answer does not say what the backend said, so the log has to.
+        let BooksError::Ledger(cause) = &error;
+        tracing::warn!(error = %cause, "the usage ledger cannot be read");
+        Self::Books(error)
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, kind, code) = self.kind();
@@ -142,7 +184,7 @@ impl IntoResponse for ApiError {
         let body = ErrorBody {
             message: &message,
             kind,
-            param: None,
+            param: self.param(),
             code: Some(code),
         };
         let mut response = (

@@ -12,6 +12,7 @@ mod inbound;
 mod layers;
 pub mod openapi;
 mod options;
+mod parameters;
 mod routes;
 pub mod schema;
 mod server;
@@ -26,7 +27,7 @@ use crate::backend::Store;
 use crate::price::Tariff;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
-use crate::usage::Journal;
+use crate::usage::{Books, Journal};
 
 pub use error::ApiError;
 pub use options::ServerOptions;
@@ -45,6 +46,8 @@ pub struct ApiState {
     pub store: Store,
     /// Who administers.
     pub admin_key: AdminKey,
+    /// What was used.
+    pub books: Arc<Books>,
     /// The metrics.
     pub exporter: Exporter,
     /// Set while the server is being stopped.

@@ -64,6 +64,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "access",
             "backend",
+            "ledger",
             "price",
             "proxy",
             "telemetry",

@@ -8,6 +8,7 @@ mod health;
 mod metrics;
 mod models;
 mod moderations;
+mod organization;
 mod passthrough;
 
 use axum::Router;
@@ -32,6 +33,7 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
         .merge(embeddings::router())
         .merge(moderations::router())
         .merge(models::router())
+        .merge(organization::router())
         .merge(health::router())
         .merge(metrics::router())
         .merge(admin::router())
@@ -45,6 +47,7 @@ pub(super) fn router() -> Router<ApiState> {
         .merge(embeddings::aliases())
         .merge(moderations::aliases())
         .merge(models::aliases())
+        .merge(organization::aliases())
         .merge(docs::router())
         .method_not_allowed_fallback(passthrough::other_method)
         .fallback(passthrough::forward)

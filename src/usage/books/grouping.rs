@@ -89,6 +89,11 @@ impl Aggregate {
                 }
             }
         }
+        self.add_total(other);
+    }
+
+    /// Adds what other lines add up to, but for their groups.
+    pub(super) fn add_total(&mut self, other: &Self) {
         self.total.merge(&other.total);
         for (model, unpriced) in &other.unpriced {
             self.unpriced

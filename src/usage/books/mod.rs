@@ -12,6 +12,7 @@ mod key_statistics;
 mod models;
 mod query;
 pub mod report;
+mod series;
 
 use std::fmt::Debug;
 use std::ops::{ControlFlow, Range};
@@ -30,6 +31,7 @@ pub use grouping::{Aggregate, Group, Unpriced};
 pub use key_statistics::{DAYS_MAX, Day, KeyStatistics, Seen};
 pub use models::{ModelInformation, Status};
 pub use query::{Dimension, Dimensions, Filters, Query, Shape};
+pub use series::{Bounds, Bucket, Series};
 
 /// The most memory for aggregates that are kept.
 const KEPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
