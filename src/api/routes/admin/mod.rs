@@ -1,7 +1,13 @@
 //! What is the operator's: below `/admin/v1`, behind the admin key.
 
+mod asked;
+mod described;
+mod key_usage;
 mod live;
+mod models;
+mod numbers;
 mod prices;
+mod usage;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,6 +16,9 @@ use crate::api::ApiState;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
+        .merge(usage::router())
+        .merge(key_usage::router())
+        .merge(models::router())
         .routes(routes!(live::live))
         .routes(routes!(prices::prices))
 }
