@@ -11,6 +11,9 @@ use tokio::process::Command;
 
 use crate::support::{House, Store, in_time, on_each_store};
 
+/// The key of the administration, where a script needs one.
+const ADMIN: &str = "rk-admin-of-the-tests";
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
@@ -29,6 +32,7 @@ async fn run(house: &House, program: &Path, script: &Path) {
             "UPSTREAM_CONTROL",
             format!("http://{}/control", house.upstream.address()),
         )
+        .env("ADMIN_KEY", ADMIN)
         .env("NODE_PATH", root().join("target/clients/node/node_modules"))
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -71,6 +75,11 @@ on_each_store! {
     async fn the_python_sdk_gets_every_bit_of_a_vector(store) {
         let house = House::start(store).await;
         run(&house, &python(), &root().join("tests/clients/python/embeddings.py")).await;
+    }
+
+    async fn the_python_sdk_reads_usage_and_costs(store) {
+        let house = House::with(store).set("REPRISE_ADMIN_KEY", ADMIN).start().await;
+        run(&house, &python(), &root().join("tests/clients/python/usage.py")).await;
     }
 
     async fn the_node_sdk_gets_every_bit_of_a_vector(store) {

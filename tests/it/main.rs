@@ -45,3 +45,4 @@ mod tenancy;
 mod tidy;
 mod traces;
 mod upstream_faults;
+mod usage_pages;
