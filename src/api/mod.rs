@@ -19,6 +19,7 @@ mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use axum::Router;
 
@@ -32,6 +33,9 @@ use crate::usage::{Books, Journal};
 pub use error::ApiError;
 pub use options::ServerOptions;
 pub use server::serve;
+
+/// How long a look at the books waits for what was counted last to be written.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(250);
 
 /// What the routes need.
 #[derive(Clone, Debug)]
@@ -54,6 +58,15 @@ pub struct ApiState {
     pub stopping: Arc<AtomicBool>,
     /// The limits of the server.
     pub options: ServerOptions,
+}
+
+impl ApiState {
+    /// The books, with all that this process has counted up to now; without the last
+    /// second, if the ledger does not take it at once.
+    async fn books_now(&self) -> &Books {
+        self.journal.flush(FLUSH_PATIENCE).await;
+        &self.books
+    }
 }
 
 /// All routes with their layers.

@@ -45,4 +45,5 @@ mod tenancy;
 mod tidy;
 mod traces;
 mod upstream_faults;
+mod usage;
 mod usage_pages;

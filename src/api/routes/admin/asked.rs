@@ -54,8 +54,13 @@ impl Asked {
         if start >= end {
             return Err(bad("start", "`start` must be before `end` and not to come"));
         }
+        // What was before is not kept: asking for all that is kept is asking from 0 on.
+        let kept_from = |granularity: Granularity| {
+            let kept_since = books.kept_since(granularity);
+            start.max(kept_since.min(end.saturating_sub(1)))
+        };
         let buckets = |granularity: Granularity| {
-            let seconds = end - granularity.start_of(start);
+            let seconds = end - granularity.start_of(kept_from(granularity));
             seconds.div_ceil(granularity.seconds())
         };
         // The narrowest that is kept for as long: a wider one would take in more than
@@ -81,7 +86,7 @@ impl Asked {
             return Err(bad("granularity", message));
         }
         Ok(Self {
-            query: Query::spanning(granularity, start..end, shape(parameters)?),
+            query: Query::spanning(granularity, kept_from(granularity)..end, shape(parameters)?),
             as_one: matches!(width, Width::Total),
             named_max: named_max(parameters)?,
         })

@@ -97,7 +97,8 @@ async fn key_usage(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Json<KeyUsage>, ApiError> {
-    tell(&state.books, &id, &parameters).await.map(Json)
+    let books = state.books_now().await;
+    tell(books, &id, &parameters).await.map(Json)
 }
 
 async fn tell(books: &Books, id: &str, parameters: &Parameters) -> Result<KeyUsage, ApiError> {

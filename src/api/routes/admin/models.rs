@@ -87,7 +87,7 @@ async fn models(
     parameters: Parameters,
 ) -> Result<Json<ModelStates>, ApiError> {
     let filters = filters(&parameters, &[Dimension::Model, Dimension::Upstream]);
-    let models = state.books.models(filters).await?;
+    let models = state.books_now().await.models(filters).await?;
     Ok(Json(ModelStates {
         object: "list",
         data: models.into_iter().map(ModelState::from).collect(),

@@ -87,7 +87,7 @@ async fn usage(
     State(state): State<ApiState>,
     parameters: Parameters,
 ) -> Result<Json<Usage>, ApiError> {
-    tell(&state.books, &parameters).await.map(Json)
+    tell(state.books_now().await, &parameters).await.map(Json)
 }
 
 async fn tell(books: &Books, parameters: &Parameters) -> Result<Usage, ApiError> {

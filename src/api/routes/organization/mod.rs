@@ -186,8 +186,9 @@ async fn page<R>(
     parameters: &Parameters,
     tell: Tell<R>,
 ) -> Result<Json<Page<R>>, ApiError> {
-    let asked = Asked::read(kind, parameters, state.books.now())?;
-    let series = state.books.series(&asked.query, BOUNDS).await?;
+    let books = state.books_now().await;
+    let asked = Asked::read(kind, parameters, books.now())?;
+    let series = books.series(&asked.query, BOUNDS).await?;
     Ok(Json(Page::of(&asked, &series, tell)))
 }
 
