@@ -1,11 +1,12 @@
 //! What happened: one [`Event`] for every request and one [`Call`] for every call to
-//! the upstream, on every path, counted in the ledger; and what that came to, in
-//! [`books`].
+//! the upstream, on every path, counted in the ledger; and what that came to, to be
+//! asked in [`books`] and taken away in [`export`].
 
 pub mod books;
 mod call;
 mod counting;
 mod event;
+pub mod export;
 mod journal;
 mod names;
 

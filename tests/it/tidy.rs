@@ -146,6 +146,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("redis", &["backend/redis"], "a backend is a folder"),
     ("rusqlite", &["backend/embedded"], "a backend is a folder"),
     ("zstd", &["entry/"], "one codec"),
+    ("csv", &["usage/export/"], "a format is a file"),
+    ("parquet", &["usage/export/"], "a format is a file"),
     ("clap", &["cli", "config/"], "flags are configuration"),
     ("dotenvy", &["config/"], "one reader of the environment"),
     (

@@ -1,0 +1,16 @@
+//! Usage as files: what was counted in a range of time, a row for each bucket and
+//! group, as CSV, NDJSON or Parquet.
+
+mod csv;
+mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod rows;
+mod spec;
+mod table;
+mod writer;
+
+pub use rows::{LedgerRows, Rows};
+pub use spec::{Dimension, Format, Spec, SpecError};
+pub use table::{Column, Kind, Row, Value, columns};
+pub use writer::{WriteError, Writer};
