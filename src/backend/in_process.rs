@@ -17,7 +17,7 @@ use crate::ledger::{Batch, Granularity, Labels, Start, Tally};
 
 /// Shared state of one process.
 #[derive(Debug)]
-pub(super) struct InProcess {
+pub(crate) struct InProcess {
     held: Mutex<Held>,
     clock: Arc<dyn Clock>,
 }
@@ -37,7 +37,7 @@ struct Bucket {
 }
 
 impl InProcess {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             held: Mutex::default(),
             clock,

@@ -43,6 +43,8 @@ use crate::wire::Operation;
 pub use breaker::Standing;
 pub use cached::{Cached, Rendition};
 pub use error::BackendError;
+#[cfg(test)]
+pub(crate) use in_process::InProcess;
 pub use options::{BackendChoice, BackendOptions};
 pub use store::{Health, Store};
 
