@@ -19,6 +19,7 @@ use crate::price::Tariff;
 use crate::proxy::{Proxy, ProxyOptions};
 use crate::telemetry::{Exporter, Otlp, UPKEEP_INTERVAL};
 use crate::upstream::{Upstream, UpstreamBase, Url};
+use crate::usage::export::{Exports, LedgerRows};
 use crate::usage::{Books, Journal};
 
 /// How long fills that nobody reads any more may take to end when the server
@@ -28,6 +29,9 @@ const LAST_FILLS: Duration = Duration::from_secs(5);
 /// How long the start waits for the backend to bring the secret kept in it. After
 /// that a passing one is used until it comes.
 const SECRET_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long it may take to tell that exports were given up.
+const LAST_EXPORTS: Duration = Duration::from_secs(2);
 
 /// How long the store may take to write what is still queued.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -76,6 +80,11 @@ impl App {
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
         let books = Books::new(store.ledger(), Arc::clone(&clock) as _);
         let tariff = Arc::new(Tariff::new(config.prices.clone()));
+        let exports = Exports::new(
+            Arc::new(LedgerRows::of(store.ledger())),
+            store.objects(),
+            Arc::clone(&clock) as _,
+        );
         let proxy = Proxy::new(
             Arc::new(upstream),
             store.clone(),
@@ -96,6 +105,7 @@ impl App {
             tariff,
             admin_key,
             books: Arc::new(books),
+            exports,
             store,
             exporter,
             stopping: Arc::new(AtomicBool::new(false)),
@@ -141,9 +151,10 @@ impl App {
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
-        let (proxy, journal, store, stopping) = (
+        let (proxy, journal, exports, store, stopping) = (
             Arc::clone(&state.proxy),
             state.journal.clone(),
+            Arc::clone(&state.exports),
             state.store.clone(),
             Arc::clone(&state.stopping),
         );
@@ -154,6 +165,7 @@ impl App {
         };
         let overtime = || proxy.abandon_fills();
         api::serve(listener, api::router(state), &options, stop, overtime).await;
+        exports.stop(LAST_EXPORTS).await;
         proxy.finish(LAST_FILLS).await;
         if !journal.flush(LAST_WRITES).await {
             tracing::warn!("stopping before all usage was written");

@@ -81,7 +81,7 @@ fn tag_of(body: &[u8]) -> String {
 
 /// Whether `If-None-Match` lists the tag. Tags are compared weakly, and commas
 /// cannot stand in one of ours.
-fn is_listed(request: &HeaderMap, tag: &str) -> bool {
+pub(super) fn is_listed(request: &HeaderMap, tag: &str) -> bool {
     request
         .get_all(IF_NONE_MATCH)
         .iter()

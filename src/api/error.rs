@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::proxy::ProxyError;
 use crate::usage::books::BooksError;
+use crate::usage::export::{ExportError, SpecError};
 use crate::wire::error::ErrorBody;
 
 /// Tells the official SDKs whether trying again can help.
@@ -37,12 +38,20 @@ pub enum ApiError {
         "this is not the admin key: REPRISE_ADMIN_KEY, or the one that is kept in the data folder as admin.key"
     )]
     AdminKeyWrong,
+    /// A request of our own API that makes no sense.
+    #[error("{message}")]
+    Invalid {
+        /// What to do about it.
+        message: String,
+        /// The member or parameter at fault.
+        param: Option<String>,
+    },
+    /// An export cannot be made, told of or given.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The page exists, but not for this method.
     #[error("{0} is not allowed here")]
     MethodNotAllowed(String),
-    /// A parameter of the query is missing or means nothing.
-    #[error("{1}")]
-    BadParameter(&'static str, String),
     /// The books cannot be read now.
     #[error(
         "the usage ledger cannot be read now, because its store is away or slow; requests are answered all the same, and what they use is counted when it is back"
@@ -77,6 +86,39 @@ impl ApiError {
         self.kind().0
     }
 
+    /// A request that makes no sense, and where.
+    pub(super) fn invalid(param: Option<&str>, message: String) -> Self {
+        Self::Invalid {
+            message,
+            param: param.map(str::to_owned),
+        }
+    }
+
+    /// The member or parameter at fault.
+    pub(super) fn param(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { param, .. } => param.as_deref(),
+            Self::Export(ExportError::Spec(error)) => Some(match error {
+                SpecError::NotBuilt(_) => "format",
+                SpecError::Empty | SpecError::Forgotten(..) => "end",
+            }),
+            Self::Proxy(_)
+            | Self::NotFound(_)
+            | Self::AdminKeyMissing
+            | Self::AdminKeyWrong
+            | Self::Export(_)
+            | Self::Books(_)
+            | Self::MethodNotAllowed(_)
+            | Self::HeadTooLarge(..)
+            | Self::BodyTooLarge(_)
+            | Self::BodyTimeout
+            | Self::BodyBroken
+            | Self::UnsupportedMedia(_)
+            | Self::WebSocket
+            | Self::Internal => None,
+        }
+    }
+
     /// Status, `type`, `code`.
     const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         const INVALID: &str = "invalid_request_error";
@@ -97,12 +139,24 @@ impl ApiError {
             Self::AdminKeyMissing | Self::AdminKeyWrong => {
                 (StatusCode::UNAUTHORIZED, INVALID, "invalid_admin_key")
             }
+            Self::Invalid { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
+            Self::Export(error) => match error {
+                ExportError::Spec(_) => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
+                ExportError::Busy => (StatusCode::TOO_MANY_REQUESTS, OURS, "too_many_exports"),
+                ExportError::Missing => (StatusCode::NOT_FOUND, INVALID, "not_found"),
+                ExportError::Unfinished(_) => {
+                    (StatusCode::CONFLICT, INVALID, "export_not_complete")
+                }
+                ExportError::Failed(_) => (StatusCode::CONFLICT, INVALID, "export_failed"),
+                ExportError::Store(_) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable")
+                }
+            },
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 INVALID,
                 "method_not_allowed",
             ),
-            Self::BadParameter(..) => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
             Self::Books(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "ledger_unavailable"),
             Self::HeadTooLarge(..) => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -126,37 +180,19 @@ impl ApiError {
         }
     }
 
-    /// The field of the request it is about.
-    const fn param(&self) -> Option<&'static str> {
-        match self {
-            Self::BadParameter(name, _) => Some(name),
-            Self::Proxy(_)
-            | Self::NotFound(_)
-            | Self::AdminKeyMissing
-            | Self::AdminKeyWrong
-            | Self::MethodNotAllowed(_)
-            | Self::Books(_)
-            | Self::HeadTooLarge(..)
-            | Self::BodyTooLarge(_)
-            | Self::BodyTimeout
-            | Self::BodyBroken
-            | Self::UnsupportedMedia(_)
-            | Self::WebSocket
-            | Self::Internal => None,
-        }
-    }
-
     /// Whether the SDKs should leave it at that: their default is to try again
     /// on every status from 500.
     const fn is_final(&self) -> bool {
         match self {
             Self::Proxy(error) => matches!(error, ProxyError::CacheOnlyMiss),
             Self::WebSocket => true,
+            // An export that failed stays so; one that is not complete may be soon.
+            Self::Export(error) => matches!(error, ExportError::Failed(_)),
             Self::NotFound(_)
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
+            | Self::Invalid { .. }
             | Self::MethodNotAllowed(_)
-            | Self::BadParameter(..)
             | Self::Books(_)
             | Self::HeadTooLarge(..)
             | Self::BodyTooLarge(_)
@@ -200,7 +236,10 @@ impl IntoResponse for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             headers.insert(RETRY_AFTER_MS, HeaderValue::from_static("1000"));
         }

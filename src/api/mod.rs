@@ -28,6 +28,7 @@ use crate::backend::Store;
 use crate::price::Tariff;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
+use crate::usage::export::Exports;
 use crate::usage::{Books, Journal};
 
 pub use error::ApiError;
@@ -52,6 +53,8 @@ pub struct ApiState {
     pub admin_key: AdminKey,
     /// What was used.
     pub books: Arc<Books>,
+    /// Usage as files.
+    pub exports: Arc<Exports>,
     /// The metrics.
     pub exporter: Exporter,
     /// Set while the server is being stopped.

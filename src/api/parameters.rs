@@ -121,7 +121,7 @@ impl Parameters {
 
 /// What is wrong with a parameter.
 pub(super) fn bad(name: &'static str, message: impl Into<String>) -> ApiError {
-    ApiError::BadParameter(name, message.into())
+    ApiError::invalid(Some(name), message.into())
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
             parameters.moment("t").map(drop),
             parameters.number("n2").map(drop),
         ] {
-            assert!(matches!(refused, Err(ApiError::BadParameter(..))));
+            assert!(matches!(refused, Err(ApiError::Invalid { .. })));
         }
         assert!(matches!(parameters.number("e"), Ok(None)));
     }

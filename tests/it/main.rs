@@ -27,6 +27,7 @@ mod embedding_model;
 mod embedding_usage;
 mod embeddings;
 mod errors;
+mod exports;
 mod gates;
 mod keys;
 mod lifecycle;

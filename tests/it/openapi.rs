@@ -72,8 +72,9 @@ fn every_described_operation_is_complete() {
                 operation["summary"].is_string(),
                 "{method} {path} has no summary"
             );
+            let responses = operation["responses"].as_object().unwrap();
             assert!(
-                operation["responses"]["200"].is_object(),
+                responses.keys().any(|status| status.starts_with('2')),
                 "{method} {path} has no answer"
             );
         }

@@ -187,7 +187,7 @@ mod tests {
         let office = Office::open();
         for odd in ["days=0", "days=401", "days=x", "use_cache=maybe"] {
             let told = tell(&office.books, "k", &Parameters::of(odd)).await;
-            assert!(matches!(told, Err(ApiError::BadParameter(..))), "{odd}");
+            assert!(matches!(told, Err(ApiError::Invalid { .. })), "{odd}");
         }
     }
 }

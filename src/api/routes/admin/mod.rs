@@ -2,6 +2,8 @@
 
 mod asked;
 mod described;
+mod export_bodies;
+mod exports;
 mod key_usage;
 mod live;
 mod models;
@@ -21,4 +23,5 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .merge(models::router())
         .routes(routes!(live::live))
         .routes(routes!(prices::prices))
+        .merge(exports::router())
 }

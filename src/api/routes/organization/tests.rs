@@ -10,13 +10,13 @@ use crate::usage::books::scripted::{NOW, Office, chat};
 const DAY: u64 = Granularity::Day.seconds();
 const TODAY: u64 = NOW - NOW % DAY;
 
-async fn ask(office: &Office, kind: Kind, query: &str) -> Result<Value, (&'static str, String)> {
+async fn ask(office: &Office, kind: Kind, query: &str) -> Result<Value, (String, String)> {
     let parameters = Parameters::of(query);
     let refused = |error| {
-        let ApiError::BadParameter(name, message) = error else {
+        let ApiError::Invalid { message, param } = error else {
             panic!("{error}");
         };
-        (name, message)
+        (param.unwrap_or_default(), message)
     };
     let asked = Asked::read(kind, &parameters, office.books.now()).map_err(refused)?;
     let series = office.books.series(&asked.query, BOUNDS).await.unwrap();
