@@ -131,6 +131,16 @@ impl App {
         self.state.store.clone()
     }
 
+    /// Where what happens is written down.
+    pub fn journal(&self) -> Journal {
+        self.state.journal.clone()
+    }
+
+    /// What has been used.
+    pub fn books(&self) -> Arc<Books> {
+        Arc::clone(&self.state.books)
+    }
+
     /// The address it listens on.
     ///
     /// # Errors

@@ -51,12 +51,13 @@ fn perform(task: Task, flags: Variables) -> anyhow::Result<()> {
             telemetry::start_logging(&config.log);
             let exporter = Exporter::start()?;
             block_on(async move {
+                let stopped = stopped();
                 let mut app = App::build(&config, exporter).await?;
                 if let Some(made) = app.take_made_key() {
                     show_once(&made);
                 }
                 announce(app.address()?);
-                app.run(stopped()).await;
+                app.run(stopped).await;
                 Ok(())
             })
         }
@@ -66,7 +67,7 @@ fn perform(task: Task, flags: Variables) -> anyhow::Result<()> {
             "warn".clone_into(&mut config.log.filter);
             telemetry::start_logging(&config.log);
             let exporter = Exporter::start()?;
-            block_on(demo::run(config, exporter, stopped()))
+            block_on(async move { demo::run(config, exporter, stopped()).await })
         }
     }
 }
@@ -110,19 +111,26 @@ fn show_once(made: &Made) {
     ));
 }
 
-/// Completes when the process is told to stop: SIGTERM or SIGINT.
-async fn stopped() {
+/// Completes when the process is told to stop: SIGTERM or SIGINT. Listens from now on,
+/// not from when it is first waited for: a signal before that would end the process.
+/// To be called in a runtime.
+fn stopped() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        tracing::error!("cannot listen for SIGTERM");
-        return std::future::pending().await;
+    let listen = |kind: SignalKind, name: &'static str| {
+        signal(kind)
+            .inspect_err(|error| tracing::error!(%error, "cannot listen for {name}"))
+            .ok()
     };
-    tokio::select! {
-        _ = terminated.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => {
-            if let Err(error) = interrupted {
-                tracing::error!(%error, "cannot listen for SIGINT");
-            }
+    let terminated = listen(SignalKind::terminate(), "SIGTERM");
+    let interrupted = listen(SignalKind::interrupt(), "SIGINT");
+    async move {
+        let told = async |signal: Option<tokio::signal::unix::Signal>| match signal {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            () = told(terminated) => {}
+            () = told(interrupted) => {}
         }
     }
 }

@@ -47,8 +47,9 @@ const REFUSED_KEY: &str = "Bearer sk-invalid";
 
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-const MODELS: [&str; 4] = [
+const MODELS: [&str; 5] = [
     "demo-model",
+    "gpt-5-mini",
     "mock-refusal",
     "text-embedding-3-small",
     "omni-moderation-latest",

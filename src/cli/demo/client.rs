@@ -40,7 +40,7 @@ impl Client {
     /// Asks and reads the answer to its end; gives the time it took.
     pub(super) async fn ask(&self, question: &str, stream: bool) -> anyhow::Result<Duration> {
         let body = json!({
-            "model": "demo-model",
+            "model": super::MODEL,
             "messages": [{"role": "user", "content": question}],
             "stream": stream,
         });

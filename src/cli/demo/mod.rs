@@ -11,17 +11,28 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
+use secrecy::ExposeSecret as _;
 
 use self::client::{Client, Counts};
+use crate::access::Made;
 use crate::app::{App, start_mock};
 use crate::config::Config;
+use crate::ledger::{Counter, Granularity, Tally};
 use crate::mock::MockOptions;
+use crate::price::Usd;
 use crate::telemetry::Exporter;
 use crate::upstream::{Upstream, UpstreamBase};
+use crate::usage::books::{Query, Shape};
+
+/// The model that is asked. The answers are not its, but the prices are.
+const MODEL: &str = "gpt-5-mini";
 
 /// What the scripted upstream takes before its first byte, about as a small
 /// model does.
 const THINKING: Duration = Duration::from_millis(400);
+
+/// How long the ledger may take to take down what the tour used.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
 const TOKENS_PER_SECOND: u32 = 120;
 
@@ -77,9 +88,12 @@ pub(super) async fn run(
     let (mock_url, _mock) = start_mock(mock).await?;
     config.backend.data_dir = folder.path().to_owned();
     config.upstream.base = UpstreamBase::Url(mock_url.clone());
-    let app = App::build(&config, exporter).await?;
+    config.prices.provider = Some("openai".to_owned());
+    let mut app = App::build(&config, exporter).await?;
     let address = app.address()?;
     let store = app.store();
+    let (journal, books) = (app.journal(), app.books());
+    let admin_key = app.take_made_key();
     let (ended, running) = {
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         (end, tokio::spawn(app.run(async { drop(ended.await) })))
@@ -98,7 +112,11 @@ pub(super) async fn run(
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let size = store.size().await.unwrap_or_default();
-    show(&rows, (size.entries, size.bytes), &address.to_string());
+    journal.flush(FLUSH_PATIENCE).await;
+    let used = books.sum(&of_today(books.now())).await?.total;
+    show(&rows);
+    show_books((size.entries, size.bytes), &used);
+    show_invitation(&address.to_string(), admin_key.as_ref());
 
     stop.await;
     drop(ended);
@@ -177,6 +195,14 @@ impl Tour {
     }
 }
 
+/// Everything that was used on this day.
+fn of_today(now: u64) -> Query {
+    let day = Granularity::Day;
+    let hour = Granularity::Hour.seconds();
+    // The demo may have begun before midnight.
+    Query::spanning(day, now.saturating_sub(hour)..now + 1, Shape::default())
+}
+
 /// A text to embed.
 fn text(number: u32) -> String {
     format!("Passage {number} of a document that is embedded again and again.")
@@ -212,7 +238,7 @@ fn progress(done: usize, what: &str) {
     clippy::print_stdout,
     reason = "the demo is for the person at the terminal"
 )]
-fn show(rows: &[Row], (entries, bytes): (u64, u64), address: &str) {
+fn show(rows: &[Row]) {
     println!(
         "\n\n  {:<46} {:>8} {:>12} {:>14} {:>14}",
         "", "requests", "median", "upstream calls", "texts upstream"
@@ -230,12 +256,42 @@ fn show(rows: &[Row], (entries, bytes): (u64, u64), address: &str) {
         );
         println!("{}", line.trim_end());
     }
-    println!("\n  stored: {entries} answers in {bytes} bytes\n");
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the demo is for the person at the terminal"
+)]
+fn show_books((entries, bytes): (u64, u64), used: &Tally) {
+    let tokens = |input, output| used.get(input) + used.get(output);
+    println!(
+        "\n  paid:   {:>7} tokens, {} US dollars at the list prices of {MODEL}",
+        tokens(Counter::SpentInput, Counter::SpentOutput),
+        Usd::from_nanos(used.get(Counter::SpentNanos)),
+    );
+    println!(
+        "  saved:  {:>7} tokens, {} US dollars",
+        tokens(Counter::SavedInput, Counter::SavedOutput),
+        Usd::from_nanos(used.get(Counter::SavedNanos)),
+    );
+    println!("  stored: {entries:>7} answers, {bytes} bytes\n");
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the demo is for the person at the terminal"
+)]
+fn show_invitation(address: &str, admin_key: Option<&Made>) {
     println!("  Now try it yourself; it goes on serving until you press Ctrl-C.\n");
     println!("  base_url = \"http://{address}/v1\"");
     println!(
         "  curl -i http://{address}/v1/chat/completions -H 'authorization: Bearer sk-demo' \
          -H 'content-type: application/json' \
-         -d '{{\"model\":\"demo-model\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'\n"
+         -d '{{\"model\":\"{MODEL}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'"
+    );
+    let key = admin_key.map_or("$REPRISE_ADMIN_KEY", |made| made.key.expose_secret());
+    println!(
+        "  curl 'http://{address}/admin/v1/usage?granularity=total&group_by=model,outcome' \
+         -H 'authorization: Bearer {key}'\n"
     );
 }

@@ -54,10 +54,10 @@ fn cell(value: Value<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Dimension;
     use super::super::table::columns;
     use super::super::table::tests::row;
     use super::*;
+    use crate::usage::books::Dimension;
 
     fn written(rows: &[Row]) -> Vec<u8> {
         let columns = columns(&[Dimension::Model, Dimension::Tag]);

@@ -10,8 +10,9 @@ use super::*;
 use crate::backend::{InProcess, ObjectName};
 use crate::clock::UnixMillis;
 use crate::ledger::{Counter, Granularity, Start, Tally};
+use crate::usage::books::Dimension;
 use crate::usage::export::making::READ_AT_ONCE;
-use crate::usage::export::{Dimension, Format, Row};
+use crate::usage::export::{Format, Row};
 
 /// 2026-11-21T00:00:00Z
 const NOW: UnixMillis = 1_795_219_200_000;

@@ -18,7 +18,7 @@ pub use exports::{Content, ExportError, Exports};
 pub use job::{Job, KEPT_FOR, Status};
 pub use making::FILE_BYTES_MAX;
 pub use rows::{LedgerRows, Rows};
-pub use spec::{Dimension, Format, Spec, SpecError};
+pub use spec::{Format, Spec, SpecError};
 pub use table::{Column, Kind, Row, Value, columns};
 pub use writer::{WriteError, Writer};
 

@@ -36,10 +36,10 @@ fn member(value: Value<'_>, into: &mut Vec<u8>) -> Result<(), WriteError> {
 mod tests {
     use serde_json::Value as Json;
 
-    use super::super::Dimension;
     use super::super::table::columns;
     use super::super::table::tests::row;
     use super::*;
+    use crate::usage::books::Dimension;
 
     #[test]
     fn each_line_is_an_object_with_every_column() {

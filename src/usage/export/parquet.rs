@@ -224,10 +224,10 @@ mod tests {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::{Field, Row as Read};
 
-    use super::super::Dimension;
     use super::super::table::columns;
     use super::super::table::tests::row;
     use super::*;
+    use crate::usage::books::Dimension;
 
     fn read(file: Vec<u8>) -> (usize, Vec<Read>) {
         let reader = SerializedFileReader::new(Bytes::from(file)).unwrap();

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::{Dimension, Row};
+use super::Row;
 use crate::backend::{BackendError, Ledger, Lines};
 use crate::ledger::{Granularity, Start, Tally};
+use crate::usage::books::{Aggregate, Dimension, Shape};
 
 /// What an export needs of the usage ledger.
 ///
@@ -65,13 +66,17 @@ impl Rows for LedgerRows {
         async move {
             let buckets = self.0.buckets(granularity, starts).await?;
             let buckets: Vec<_> = starts.iter().copied().zip(buckets).collect();
-            let (seconds, group_by) = (granularity.seconds(), group_by.to_vec());
+            let seconds = granularity.seconds();
+            let shape = Shape {
+                group_by: group_by.iter().copied().collect(),
+                ..Shape::default()
+            };
             // Thousands of lines with two histograms each: too much for a thread that
             // also answers clients.
             let add_up = move || {
                 let rows = buckets.iter().flat_map(|(start, lines)| {
                     let end = start.saturating_add(seconds);
-                    grouped(lines, &group_by)
+                    grouped(lines, &shape)
                         .into_iter()
                         .map(move |(names, tally)| Row {
                             start: *start,
@@ -91,21 +96,11 @@ impl Rows for LedgerRows {
 }
 
 /// What the lines of a bucket add up to, group by group.
-fn grouped(lines: &Lines, group_by: &[Dimension]) -> BTreeMap<Vec<String>, Tally> {
-    let mut groups: BTreeMap<Vec<String>, Tally> = BTreeMap::new();
-    for (labels, tally) in lines {
-        let mut add = |tag: &str| {
-            let name = |dimension: &Dimension| dimension.name_in(labels).unwrap_or(tag).to_owned();
-            let names = group_by.iter().map(name).collect();
-            groups.entry(names).or_default().merge(tally);
-        };
-        if group_by.contains(&Dimension::Tag) && !labels.tags.is_empty() {
-            labels.tags.iter().for_each(add);
-        } else {
-            add("");
-        }
-    }
+fn grouped(lines: &Lines, shape: &Shape) -> BTreeMap<Vec<String>, Tally> {
+    let groups = Aggregate::of(lines, shape).groups.into_iter();
     groups
+        .map(|(group, tally)| (group.names().map(str::to_owned).collect(), tally))
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,7 +125,11 @@ mod tests {
 
     fn told(group_by: &[Dimension]) -> Vec<(String, u64)> {
         let lines = [line("b", "x,y", 1), line("a", "", 2), line("b", "y", 4)];
-        grouped(&lines.to_vec(), group_by)
+        let shape = Shape {
+            group_by: group_by.iter().copied().collect(),
+            ..Shape::default()
+        };
+        grouped(&lines.to_vec(), &shape)
             .into_iter()
             .map(|(names, tally)| (names.join("/"), tally.get(Counter::Requests)))
             .collect()

@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMillis;
-use crate::ledger::{Granularity, Labels, Start};
+use crate::ledger::{Granularity, Start};
+use crate::usage::books::Dimension;
 
 /// What a file is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,27 +18,6 @@ pub enum Format {
     NdJson,
     /// Apache Parquet.
     Parquet,
-}
-
-/// A part of the labels by which rows are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dimension {
-    /// The endpoint family.
-    Operation,
-    /// The model.
-    Model,
-    /// The id of the API key.
-    Key,
-    /// Whose the key is.
-    Tenant,
-    /// What the client called its request. A request with several counts under each,
-    /// one without any under the empty word.
-    Tag,
-    /// What the cache did.
-    Outcome,
-    /// The upstream provider.
-    Upstream,
 }
 
 /// What an export is to hold.
@@ -104,52 +84,6 @@ impl Format {
             Self::Csv => "text/csv; charset=utf-8",
             Self::NdJson => "application/x-ndjson",
             Self::Parquet => "application/vnd.apache.parquet",
-        }
-    }
-}
-
-impl Dimension {
-    /// All of them, in the order in which their columns stand.
-    pub const ALL: [Self; 7] = [
-        Self::Operation,
-        Self::Model,
-        Self::Key,
-        Self::Tenant,
-        Self::Tag,
-        Self::Outcome,
-        Self::Upstream,
-    ];
-
-    /// The word for it in requests, and the heading of its column.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operation => "operation",
-            Self::Model => "model",
-            Self::Key => "key",
-            Self::Tenant => "tenant",
-            Self::Tag => "tag",
-            Self::Outcome => "outcome",
-            Self::Upstream => "upstream",
-        }
-    }
-
-    /// The dimension of a word.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|dimension| dimension.as_str() == word)
-    }
-
-    /// The one name of the labels here; `None` for tags, of which there are many.
-    pub(super) fn name_in(self, labels: &Labels) -> Option<&str> {
-        match self {
-            Self::Operation => Some(&labels.operation),
-            Self::Model => Some(&labels.model),
-            Self::Key => Some(&labels.key),
-            Self::Tenant => Some(&labels.tenant),
-            Self::Outcome => Some(&labels.outcome),
-            Self::Upstream => Some(&labels.upstream),
-            Self::Tag => None,
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use crate::ledger::{Counter, Latencies, Start, Tally};
 
-use super::Dimension;
+use crate::usage::books::Dimension;
+use crate::usage::books::report::hit_ratio;
 
 /// One row: what was counted in one bucket under one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,19 +134,6 @@ pub(super) fn rfc3339(second: u64) -> String {
 pub(super) fn dollars(nanos: u64) -> String {
     const NANOS: u64 = 1_000_000_000;
     format!("{}.{:09}", nanos / NANOS, nanos % NANOS)
-}
-
-/// Which share of the requests that the cache had a part in it answered alone.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a share needs no more than 15 digits"
-)]
-fn hit_ratio(tally: &Tally) -> Option<f64> {
-    let hits = tally.get(Counter::Hits);
-    let asked = hits
-        .saturating_add(tally.get(Counter::Misses))
-        .saturating_add(tally.get(Counter::Partials));
-    (asked > 0).then(|| hits as f64 / asked as f64)
 }
 
 /// The time that a share of the requests took at most, in milliseconds.

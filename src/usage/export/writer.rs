@@ -1,7 +1,8 @@
 //! One face for the formats: rows go in, pieces of a file come out.
 
 use super::table::{Column, Row, columns};
-use super::{Dimension, Format, csv, ndjson};
+use super::{Format, csv, ndjson};
+use crate::usage::books::Dimension;
 
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::ledger::Granularity;
-use crate::usage::export::{Dimension, Format, Job, Spec};
+use crate::usage::books::Dimension;
+use crate::usage::export::{Format, Job, Spec};
 
 /// The last second of the year 9999: what RFC 3339 can say.
 const LAST_SECOND: u64 = 253_402_300_799;
