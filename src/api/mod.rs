@@ -67,8 +67,14 @@ impl ApiState {
     /// The books, with all that this process has counted up to now; without the last
     /// second, if the ledger does not take it at once.
     async fn books_now(&self) -> &Books {
-        self.journal.flush(FLUSH_PATIENCE).await;
+        self.count_now().await;
         &self.books
+    }
+
+    /// Sees to it that what this process has counted up to now is in the ledger, if that
+    /// takes it at once.
+    async fn count_now(&self) {
+        self.journal.flush(FLUSH_PATIENCE).await;
     }
 }
 

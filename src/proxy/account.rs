@@ -13,7 +13,7 @@ use super::{Asked, Proxy};
 use crate::ledger::{Caller, Tags};
 use crate::policy::CacheStatus;
 use crate::price::Usd;
-use crate::usage::{Event, Items, Saved, Served};
+use crate::usage::{Event, Items, Saved, Served, Subject};
 use crate::wire::{Operation, SpanIds, Usage};
 
 /// The outcome of a request that came to no answer: nothing was stored for it.
@@ -157,7 +157,7 @@ impl Drop for Account {
         if self.served == Served::ClientLeft && self.length == Some(self.bytes) {
             self.served = Served::Complete;
         }
-        let event = Event {
+        let subject = Subject {
             request_id: std::mem::take(&mut self.request_id),
             at: self.proxy.clock.unix_millis(),
             operation: self.operation,
@@ -167,6 +167,10 @@ impl Drop for Account {
             tags: std::mem::take(&mut self.tags),
             upstream: self.proxy.upstream.name(),
             outcome: self.outcome.map_or(UNANSWERED, CacheStatus::as_str),
+            span: self.span,
+        };
+        let event = Event {
+            subject,
             detail: self.outcome.and_then(CacheStatus::detail),
             status: self.status,
             served: self.served,
@@ -176,7 +180,6 @@ impl Drop for Account {
             bytes: self.bytes,
             first_byte: self.first_byte.map(|first| first.duration_since(self.at)),
             total: self.at.elapsed(),
-            span: self.span,
         };
         // First, because it takes the time of day for the end of the request.
         if let Some(otlp) = &self.proxy.otlp {

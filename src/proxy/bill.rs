@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Proxy;
 use crate::ledger::{Caller, Tags};
-use crate::usage::{Call, Ended};
+use crate::usage::{Call, Ended, Subject};
 use crate::wire::trace_context::TRACEPARENT;
 use crate::wire::usage_reader::{Found, UsageReader};
 use crate::wire::{Operation, SpanIds, Usage};
@@ -147,8 +147,8 @@ impl Bill {
         let asked = self.led.model.as_deref();
         let answered = found.model.as_deref();
         let cost = |usage| self.proxy.tariff.cost(answered, asked, usage);
-        let call = Call {
-            cost: found.usage.and_then(cost),
+        let cost = found.usage.and_then(cost);
+        let subject = Subject {
             request_id: self.led.request_id.clone(),
             at: self.proxy.clock.unix_millis(),
             operation: self.led.operation,
@@ -160,6 +160,11 @@ impl Bill {
             tags: self.led.tags.clone(),
             upstream: self.proxy.upstream.name(),
             outcome: self.led.outcome,
+            span: self.span,
+        };
+        let call = Call {
+            subject,
+            cost,
             status: self.status,
             ended: self.ended,
             usage: found.usage,
@@ -168,7 +173,6 @@ impl Bill {
                 .take()
                 .map(|first| first.duration_since(self.began)),
             total: self.began.elapsed(),
-            span: self.span,
         };
         if let Some(otlp) = &self.proxy.otlp {
             otlp.call(&call);

@@ -244,8 +244,12 @@ impl RequestMetrics {
     pub fn record(&self, event: &Event) {
         let handles = self
             .by_operation
-            .get(usize::from(event.operation.code()))
-            .and_then(|outcomes| outcomes.iter().find(|(name, _)| *name == event.outcome));
+            .get(usize::from(event.subject.operation.code()))
+            .and_then(|outcomes| {
+                outcomes
+                    .iter()
+                    .find(|(name, _)| *name == event.subject.outcome)
+            });
         if let Some((_, handles)) = handles {
             handles.requests.increment(1);
             handles.duration.record(event.total);
@@ -253,7 +257,7 @@ impl RequestMetrics {
                 handles.first_byte.record(first_byte);
             }
         }
-        if let Some(handles) = self.tokens_of(event.operation) {
+        if let Some(handles) = self.tokens_of(event.subject.operation) {
             if let Some(usage) = event.usage {
                 handles.served.count(usage);
             }
@@ -268,23 +272,23 @@ impl RequestMetrics {
                 ("joined", items.joined),
                 ("called", items.called),
             ] {
-                counter!(ITEMS, "operation" => event.operation.as_str(), "source" => source)
+                counter!(ITEMS, "operation" => event.subject.operation.as_str(), "source" => source)
                     .increment(count);
             }
         }
         if let Served::Failed(reason) = event.served {
-            counter!(FAILED, "operation" => event.operation.as_str(), "reason" => reason)
+            counter!(FAILED, "operation" => event.subject.operation.as_str(), "reason" => reason)
                 .increment(1);
         }
     }
 
     /// Counts a finished call.
     pub fn record_call(&self, call: &Call) {
-        let operation = call.operation.as_str();
+        let operation = call.subject.operation.as_str();
         counter!(CALLS, "operation" => operation, "result" => call.result()).increment(1);
         histogram!(UPSTREAM_DURATION, "operation" => operation).record(call.total);
         if let Some(usage) = call.usage
-            && let Some(handles) = self.tokens_of(call.operation)
+            && let Some(handles) = self.tokens_of(call.subject.operation)
         {
             handles.upstream.count(usage);
             handles.upstream.cost(call.cost);

@@ -37,11 +37,11 @@ pub fn log_request(event: &Event) {
     let usage = event.usage.as_ref();
     tracing::info!(
         target: "reprise::request",
-        request_id = event.request_id,
-        operation = event.operation.as_str(),
-        model = event.model,
-        key = &*event.caller.key,
-        outcome = event.outcome,
+        request_id = event.subject.request_id,
+        operation = event.subject.operation.as_str(),
+        model = event.subject.model,
+        key = &*event.subject.caller.key,
+        outcome = event.subject.outcome,
         detail = event.detail,
         status = event.status,
         served = event.served.as_str(),
@@ -63,9 +63,9 @@ pub fn log_call(call: &Call) {
     let usage = call.usage.as_ref();
     tracing::debug!(
         target: "reprise::call",
-        request_id = call.request_id,
-        operation = call.operation.as_str(),
-        model = call.answered_by(),
+        request_id = call.subject.request_id,
+        operation = call.subject.operation.as_str(),
+        model = call.subject.answered_by(),
         result = call.result(),
         status = call.status,
         input_tokens = usage.map(|usage| usage.input),

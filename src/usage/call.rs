@@ -4,36 +4,17 @@
 //! other: a call outlives the client that left, answers others as well, and may have
 //! been made for nobody, to renew an entry.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::answered_by;
-use crate::clock::UnixMillis;
-use crate::ledger::{Caller, Tags};
+use super::Subject;
 use crate::price::Usd;
-use crate::wire::{Operation, SpanIds, Usage};
+use crate::wire::Usage;
 
 /// One finished call. It has no prompt, no answer and no credential in it.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The id of the request that led to it.
-    pub request_id: String,
-    /// When it was finished, by the time of day.
-    pub at: UnixMillis,
-    /// The endpoint family.
-    pub operation: Operation,
-    /// The model asked for, where one was named.
-    pub model: Option<String>,
-    /// The model that answered, where the answer told another name than was asked for.
-    pub resolved_model: Option<String>,
-    /// Who asked.
-    pub caller: Caller,
-    /// What the client calls requests like this one.
-    pub tags: Tags,
-    /// The upstream provider.
-    pub upstream: Arc<str>,
-    /// Why it was made, by the outcome of the request: `miss`, `refresh`, `bypass`, …
-    pub outcome: &'static str,
+    /// Who asked for what; the outcome is that of the request that led to the call.
+    pub subject: Subject,
     /// The status of the answer, where one came.
     pub status: Option<u16>,
     /// How it ended.
@@ -46,8 +27,6 @@ pub struct Call {
     pub first_byte: Option<Duration>,
     /// From the call to its end.
     pub total: Duration,
-    /// Its span, where traces are sent.
-    pub span: Option<SpanIds>,
 }
 
 /// How a call ended.
@@ -62,11 +41,6 @@ pub enum Ended {
 }
 
 impl Call {
-    /// The model that answered; the one asked for where the answer did not say.
-    pub fn answered_by(&self) -> &str {
-        answered_by(self.resolved_model.as_ref(), self.model.as_ref())
-    }
-
     /// Whether it came to a whole answer that is no error.
     pub fn succeeded(&self) -> bool {
         self.ended == Ended::Whole && self.status.is_some_and(|status| status < 400)

@@ -1,52 +1,15 @@
 //! What a record adds to the ledger.
 
 use super::{Call, Event, Served};
-use crate::ledger::{Caller, Counter, Labels, Tags, Tally, cut};
+use crate::ledger::{Counter, Tally};
 use crate::wire::Operation;
 
-/// Under what a record is counted.
-struct Named<'a> {
-    operation: Operation,
-    model: &'a str,
-    caller: &'a Caller,
-    tags: &'a Tags,
-    upstream: &'a str,
-    outcome: &'static str,
-}
-
-impl Named<'_> {
-    fn labels(&self) -> Labels {
-        Labels {
-            operation: self.operation.as_str().to_owned(),
-            model: cut(self.model).to_owned(),
-            key: self.caller.key.as_ref().to_owned(),
-            tenant: self.caller.tenant.as_ref().to_owned(),
-            upstream: self.upstream.to_owned(),
-            outcome: self.outcome.to_owned(),
-            tags: self.tags.clone(),
-        }
-    }
-}
-
 impl Event {
-    /// Under what it is counted.
-    pub fn labels(&self) -> Labels {
-        Named {
-            operation: self.operation,
-            model: self.answered_by(),
-            caller: &self.caller,
-            tags: &self.tags,
-            upstream: &self.upstream,
-            outcome: self.outcome,
-        }
-        .labels()
-    }
-
     /// What is counted: what was asked, served and saved, but nothing that was spent.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         tally.add(Counter::Requests, 1);
-        tally.add(answered_how(self.outcome), 1);
+        tally.add(answered_how(self.subject.outcome), 1);
         tally.add(Counter::Failed, u64::from(self.is_failure()));
         let left = self.served == Served::ClientLeft;
         tally.add(Counter::Abandoned, u64::from(left));
@@ -82,19 +45,6 @@ impl Event {
 }
 
 impl Call {
-    /// Under what it is counted.
-    pub fn labels(&self) -> Labels {
-        Named {
-            operation: self.operation,
-            model: self.answered_by(),
-            caller: &self.caller,
-            tags: &self.tags,
-            upstream: &self.upstream,
-            outcome: self.outcome,
-        }
-        .labels()
-    }
-
     /// What is counted: what was spent, but no request.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
@@ -112,7 +62,7 @@ impl Call {
                 let is_unpriced = self.cost.is_none() && !usage.is_nothing();
                 tally.add(Counter::CallsUnpriced, u64::from(is_unpriced));
             }
-            None if self.succeeded() && is_counted(self.operation) => {
+            None if self.succeeded() && is_counted(self.subject.operation) => {
                 tally.add(Counter::CallsUncounted, 1);
             }
             None => {}

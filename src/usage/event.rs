@@ -1,34 +1,16 @@
 //! The record of one finished request.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::UnixMillis;
-use crate::ledger::{Caller, Tags};
+use super::Subject;
 use crate::price::Usd;
-use crate::wire::{Operation, SpanIds, Usage};
+use crate::wire::Usage;
 
 /// One finished request. It has no prompt, no answer and no credential in it.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The id the request was answered with.
-    pub request_id: String,
-    /// When it was finished, by the time of day.
-    pub at: UnixMillis,
-    /// The endpoint family.
-    pub operation: Operation,
-    /// The model asked for, where one was named.
-    pub model: Option<String>,
-    /// The model that answered, where the answer told another name than was asked for.
-    pub resolved_model: Option<String>,
-    /// Who asked.
-    pub caller: Caller,
-    /// What the client calls requests like this one.
-    pub tags: Tags,
-    /// The upstream provider.
-    pub upstream: Arc<str>,
-    /// How it was answered, in lower case: `hit`, `miss`, …
-    pub outcome: &'static str,
+    /// Who asked for what.
+    pub subject: Subject,
     /// Why, for outcomes that have a reason.
     pub detail: Option<&'static str>,
     /// The status the client got; `None` if it left before.
@@ -47,8 +29,6 @@ pub struct Event {
     pub first_byte: Option<Duration>,
     /// From the request's head to the end of the answer.
     pub total: Duration,
-    /// Its span, where traces are sent.
-    pub span: Option<SpanIds>,
 }
 
 /// What the upstream did not have to do again.
@@ -85,11 +65,6 @@ pub enum Served {
 }
 
 impl Event {
-    /// The model that answered; the one asked for where the answer did not say.
-    pub fn answered_by(&self) -> &str {
-        answered_by(self.resolved_model.as_ref(), self.model.as_ref())
-    }
-
     /// Whether the client got an error: a status from 400, or no whole answer.
     pub fn is_failure(&self) -> bool {
         matches!(self.served, Served::Failed(_)) || self.status.is_some_and(|status| status >= 400)
@@ -105,8 +80,4 @@ impl Served {
             Self::Failed(reason) => reason,
         }
     }
-}
-
-pub(super) fn answered_by<'a>(resolved: Option<&'a String>, asked: Option<&'a String>) -> &'a str {
-    resolved.or(asked).map_or("", String::as_str)
 }

@@ -199,11 +199,21 @@ impl Shared {
         let Waiting { events, calls } = mem::take(&mut *self.waiting());
         for call in calls {
             let is_proven = call.succeeded();
-            counted.add(call.at, call.labels(), &call.tally(), is_proven);
+            counted.add(
+                call.subject.at,
+                call.subject.labels(),
+                &call.tally(),
+                is_proven,
+            );
         }
         for event in events {
             let is_proven = !event.is_failure();
-            counted.add(event.at, event.labels(), &event.tally(), is_proven);
+            counted.add(
+                event.subject.at,
+                event.subject.labels(),
+                &event.tally(),
+                is_proven,
+            );
             let event = Arc::new(event);
             if counted.recent.len() >= RECENT_MAX {
                 counted.recent.pop_front();

@@ -9,7 +9,7 @@ use super::*;
 use crate::backend::{Lines, Posted, Revision};
 use crate::ledger::{Caller, Counter, Tags};
 use crate::price::Usd;
-use crate::usage::{Ended, Items, Saved, Served};
+use crate::usage::{Ended, Items, Saved, Served, Subject};
 use crate::wire::{Operation, Usage};
 
 /// What a ledger does with the next batch it is given.
@@ -89,24 +89,30 @@ impl Ledger for Moody {
     }
 }
 
-fn caller() -> Caller {
-    Caller {
-        key: "key".into(),
-        tenant: "tenant".into(),
-    }
-}
-
-fn event(at: UnixMillis, model: &str) -> Event {
-    Event {
+fn subject(at: UnixMillis, model: &str, outcome: &'static str) -> Subject {
+    Subject {
         request_id: "req".to_owned(),
         at,
         operation: Operation::Chat,
         model: Some(model.to_owned()),
         resolved_model: None,
-        caller: caller(),
-        tags: Tags::of_list("a,b"),
+        caller: Caller {
+            key: "key".into(),
+            tenant: "tenant".into(),
+        },
+        tags: Tags::default(),
         upstream: "upstream".into(),
-        outcome: "hit",
+        outcome,
+        span: None,
+    }
+}
+
+fn event(at: UnixMillis, model: &str) -> Event {
+    Event {
+        subject: Subject {
+            tags: Tags::of_list("a,b"),
+            ..subject(at, model, "hit")
+        },
         detail: None,
         status: Some(200),
         served: Served::Complete,
@@ -124,7 +130,6 @@ fn event(at: UnixMillis, model: &str) -> Event {
         bytes: 100,
         first_byte: Some(Duration::from_millis(1)),
         total: Duration::from_millis(2),
-        span: None,
     }
 }
 
@@ -138,22 +143,16 @@ const USAGE: Usage = Usage {
 
 fn call(at: UnixMillis) -> Call {
     Call {
-        request_id: "req".to_owned(),
-        at,
-        operation: Operation::Chat,
-        model: Some("asked".to_owned()),
-        resolved_model: Some("resolved".to_owned()),
-        caller: caller(),
-        tags: Tags::default(),
-        upstream: "upstream".into(),
-        outcome: "miss",
+        subject: Subject {
+            resolved_model: Some("resolved".to_owned()),
+            ..subject(at, "asked", "miss")
+        },
         status: Some(200),
         ended: Ended::Whole,
         usage: Some(USAGE),
         cost: None,
         first_byte: None,
         total: Duration::from_secs(1),
-        span: None,
     }
 }
 
@@ -282,7 +281,7 @@ async fn a_watcher_sees_the_last_requests_and_then_those_that_come_each_once() {
     journal.request(event(150, "after"));
     for expected in 50..=150 {
         let seen = watcher.next().await.unwrap();
-        assert_eq!(seen.at, expected);
+        assert_eq!(seen.subject.at, expected);
     }
     let more = timeout(Duration::from_secs(5), watcher.next()).await;
     assert!(more.is_err());

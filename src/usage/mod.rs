@@ -9,8 +9,10 @@ mod event;
 pub mod export;
 mod journal;
 mod names;
+mod subject;
 
 pub use books::Books;
 pub use call::{Call, Ended};
 pub use event::{Event, Items, Saved, Served};
 pub use journal::{Journal, Watcher};
+pub use subject::Subject;

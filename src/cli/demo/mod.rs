@@ -265,7 +265,7 @@ fn show(rows: &[Row]) {
 fn show_books((entries, bytes): (u64, u64), used: &Tally) {
     let tokens = |input, output| used.get(input) + used.get(output);
     println!(
-        "\n  paid:   {:>7} tokens, {} US dollars at the list prices of {MODEL}",
+        "\n  paid:   {:>7} tokens, {} US dollars at list prices",
         tokens(Counter::SpentInput, Counter::SpentOutput),
         Usd::from_nanos(used.get(Counter::SpentNanos)),
     );

@@ -52,15 +52,15 @@ impl Instruments {
 
     /// Measures a request, if it asks a model.
     pub(super) fn request(&self, event: &Event, provider: &'static str) {
-        let Some(operation) = names::operation(event.operation) else {
+        let Some(operation) = names::operation(event.subject.operation) else {
             return;
         };
         let mut attributes = vec![
             KeyValue::new(names::OPERATION, operation),
             KeyValue::new(names::PROVIDER, provider),
-            KeyValue::new(names::OUTCOME, event.outcome),
+            KeyValue::new(names::OUTCOME, event.subject.outcome),
         ];
-        if let Some(model) = &event.model {
+        if let Some(model) = &event.subject.model {
             attributes.push(KeyValue::new(names::REQUEST_MODEL, model.clone()));
         }
         let is_answered =
@@ -77,17 +77,17 @@ impl Instruments {
 
     /// Measures a call, if it asks a model.
     pub(super) fn call(&self, call: &Call, provider: &'static str) {
-        let Some(operation) = names::operation(call.operation) else {
+        let Some(operation) = names::operation(call.subject.operation) else {
             return;
         };
         let mut attributes = vec![
             KeyValue::new(names::OPERATION, operation),
             KeyValue::new(names::PROVIDER, provider),
         ];
-        if let Some(model) = &call.model {
+        if let Some(model) = &call.subject.model {
             attributes.push(KeyValue::new(names::REQUEST_MODEL, model.clone()));
         }
-        let answered = call.answered_by().to_owned();
+        let answered = call.subject.answered_by().to_owned();
         attributes.push(KeyValue::new(names::RESPONSE_MODEL, answered));
         if let Some(usage) = call.usage {
             for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {

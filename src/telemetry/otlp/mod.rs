@@ -112,7 +112,7 @@ impl Otlp {
     /// Tells of a request that is over.
     pub fn request(&self, event: &Event) {
         self.instruments.request(event, self.provider);
-        if let Some(ids) = event.span.filter(|ids| ids.is_sampled()) {
+        if let Some(ids) = event.subject.span.filter(|ids| ids.is_sampled()) {
             let span = spans::of_request(event, ids, self.provider, &self.scope);
             self.spans.on_end(span);
         }
@@ -121,7 +121,7 @@ impl Otlp {
     /// Tells of a call that is over.
     pub fn call(&self, call: &Call) {
         self.instruments.call(call, self.provider);
-        if let Some(ids) = call.span.filter(|ids| ids.is_sampled()) {
+        if let Some(ids) = call.subject.span.filter(|ids| ids.is_sampled()) {
             let span = spans::of_call(call, ids, self.provider, &self.scope);
             self.spans.on_end(span);
         }

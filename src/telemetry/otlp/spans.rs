@@ -30,9 +30,9 @@ pub(super) fn of_request(
     scope: &InstrumentationScope,
 ) -> SpanData {
     let mut attributes = vec![
-        KeyValue::new(names::REQUEST_ID, event.request_id.clone()),
-        KeyValue::new(names::FAMILY, event.operation.as_str()),
-        KeyValue::new(names::OUTCOME, event.outcome),
+        KeyValue::new(names::REQUEST_ID, event.subject.request_id.clone()),
+        KeyValue::new(names::FAMILY, event.subject.operation.as_str()),
+        KeyValue::new(names::OUTCOME, event.subject.outcome),
         KeyValue::new(names::SERVED, event.served.as_str()),
     ];
     if let Some(detail) = event.detail {
@@ -40,15 +40,15 @@ pub(super) fn of_request(
     }
     ask(
         &mut attributes,
-        event.operation,
+        event.subject.operation,
         provider,
-        event.model.as_deref(),
+        event.subject.model.as_deref(),
     );
     answer(&mut attributes, event.status, event.usage, event.first_byte);
     let frame = Frame {
         ids,
         kind: SpanKind::Server,
-        name: name(event.operation, event.model.as_deref()),
+        name: name(event.subject.operation, event.subject.model.as_deref()),
         took: event.total,
         error: error_of_request(event),
     };
@@ -63,24 +63,27 @@ pub(super) fn of_call(
     scope: &InstrumentationScope,
 ) -> SpanData {
     let mut attributes = vec![
-        KeyValue::new(names::FAMILY, call.operation.as_str()),
-        KeyValue::new(names::SERVER_ADDRESS, host_of(&call.upstream).to_owned()),
-        KeyValue::new(names::REQUEST_ID, call.request_id.clone()),
+        KeyValue::new(names::FAMILY, call.subject.operation.as_str()),
+        KeyValue::new(
+            names::SERVER_ADDRESS,
+            host_of(&call.subject.upstream).to_owned(),
+        ),
+        KeyValue::new(names::REQUEST_ID, call.subject.request_id.clone()),
     ];
     ask(
         &mut attributes,
-        call.operation,
+        call.subject.operation,
         provider,
-        call.model.as_deref(),
+        call.subject.model.as_deref(),
     );
-    if let Some(model) = &call.resolved_model {
+    if let Some(model) = &call.subject.resolved_model {
         attributes.push(KeyValue::new(names::RESPONSE_MODEL, model.clone()));
     }
     answer(&mut attributes, call.status, call.usage, call.first_byte);
     let frame = Frame {
         ids,
         kind: SpanKind::Client,
-        name: name(call.operation, call.model.as_deref()),
+        name: name(call.subject.operation, call.subject.model.as_deref()),
         took: call.total,
         error: error_of_call(call),
     };

@@ -64,6 +64,7 @@ async fn create_export(
     require_json(&parts.headers)?;
     let body = whole_body(&parts.headers, body, &state.options).await?;
     let spec = read(&body, state.exports.now())?;
+    state.count_now().await;
     let job = state.exports.create(spec).await?;
     let location = format!("/admin/v1/exports/{}", job.id);
     Ok((

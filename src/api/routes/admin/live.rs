@@ -182,16 +182,20 @@ impl LiveRequest {
     fn of(event: &Event) -> Self {
         let millis = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
         Self {
-            time: event.at,
-            request_id: event.request_id.clone(),
-            operation: event.operation.as_str(),
-            model: event.model.clone(),
-            answered_by: event.resolved_model.clone().or_else(|| event.model.clone()),
-            key: event.caller.key.as_ref().to_owned(),
-            tenant: event.caller.tenant.as_ref().to_owned(),
-            tags: event.tags.iter().map(str::to_owned).collect(),
-            upstream: event.upstream.as_ref().to_owned(),
-            outcome: event.outcome,
+            time: event.subject.at,
+            request_id: event.subject.request_id.clone(),
+            operation: event.subject.operation.as_str(),
+            model: event.subject.model.clone(),
+            answered_by: event
+                .subject
+                .resolved_model
+                .clone()
+                .or_else(|| event.subject.model.clone()),
+            key: event.subject.caller.key.as_ref().to_owned(),
+            tenant: event.subject.caller.tenant.as_ref().to_owned(),
+            tags: event.subject.tags.iter().map(str::to_owned).collect(),
+            upstream: event.subject.upstream.as_ref().to_owned(),
+            outcome: event.subject.outcome,
             detail: event.detail,
             status: event.status,
             served: event.served.as_str(),
