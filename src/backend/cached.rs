@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::entry::Entry;
+use crate::price::Usd;
 
 /// A form in which an answer is given out that is not the stored one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Cached {
     /// The renditions that somebody asked for; `None` inside if the answer cannot be
     /// told so.
     renditions: [OnceLock<Option<Bytes>>; 3],
+    /// What its tokens would cost, once somebody has asked.
+    worth: OnceLock<Option<Usd>>,
     /// Whether a rendition was asked for that is only kept the second time.
     asked_before: AtomicBool,
     /// When the backend was last told that the answer is in use, in seconds on
@@ -39,6 +42,7 @@ impl Cached {
         Self {
             entry,
             renditions: [const { OnceLock::new() }; 3],
+            worth: OnceLock::new(),
             asked_before: AtomicBool::new(false),
             touched: AtomicU64::new(0),
         }
@@ -58,6 +62,12 @@ impl Cached {
     /// The answer in another form, if it is rendered.
     pub fn rendered(&self, which: Rendition) -> Option<&Bytes> {
         self.place(which)?.get()?.as_ref()
+    }
+
+    /// What its tokens would cost now, worked out by the first who asks: a hit must not
+    /// look up prices.
+    pub fn worth(&self, work_out: impl FnOnce() -> Option<Usd>) -> Option<Usd> {
+        *self.worth.get_or_init(work_out)
     }
 
     /// Whether this is asked for the first time. What takes much more room rendered

@@ -5,7 +5,6 @@
 //! left, and that is what it tells. Either way every request is told exactly once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -97,16 +96,15 @@ impl Account {
             .map(str::to_owned);
     }
 
-    /// Notes what the upstream did not have to do again; what that is worth, where it
-    /// is known. To be told after the model that answered.
-    pub(super) fn saved(&mut self, usage: Usage, time: Duration) -> Option<Usd> {
-        let answered = self.resolved_model.as_deref();
-        let cost = self
-            .proxy
-            .tariff
-            .cost(answered, self.model.as_deref(), usage);
-        self.saved = Some(Saved { usage, time, cost });
-        cost
+    /// What tokens cost of the model that answered, which has to have been noted.
+    pub(super) fn price(&self, usage: Usage) -> Option<Usd> {
+        let (answered, asked) = (self.resolved_model.as_deref(), self.model.as_deref());
+        self.proxy.tariff.cost(answered, asked, usage)
+    }
+
+    /// Notes what the upstream did not have to do again.
+    pub(super) fn saved(&mut self, saved: Saved) {
+        self.saved = Some(saved);
     }
 
     /// Notes the model asked for.

@@ -13,6 +13,7 @@ use super::{Proxy, ProxyError, Question};
 use crate::backend::{Cached, Rendition};
 use crate::policy::{CacheStatus, freshness};
 use crate::price::Usd;
+use crate::usage::Saved;
 use crate::wire::json;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -85,7 +86,9 @@ impl Proxy {
         account.answered_by(entry.meta.resolved_model.as_deref());
         if let Some(usage) = entry.meta.usage {
             let time = saved_time(outcome, entry.meta.took_millis);
-            tell_saved(account.saved(usage, time), &mut headers);
+            let cost = cached.worth(|| account.price(usage));
+            account.saved(Saved { usage, time, cost });
+            tell_saved(cost, &mut headers);
         }
         account.sent(body.len());
         account.complete();

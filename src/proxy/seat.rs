@@ -24,6 +24,7 @@ use crate::flight::{Cursor, End, Failure, Form, Head, Piece, Producer, Seat};
 use crate::operation::Adapter;
 use crate::policy::cache_status::Staleness;
 use crate::policy::{CacheStatus, Freshness};
+use crate::usage::Saved;
 use crate::wire::error::ErrorBody;
 
 /// The longest pause a provider can ask for that followers wait out before they
@@ -309,9 +310,11 @@ impl Reading {
                         this.account.usage(meta.usage);
                         this.account.answered_by(meta.resolved_model.as_deref());
                         if this.is_shared {
+                            let usage = meta.usage.unwrap_or_default();
+                            let cost = answer.worth(|| this.account.price(usage));
                             // It was waited for as long as the other waited.
                             let time = Duration::ZERO;
-                            this.account.saved(meta.usage.unwrap_or_default(), time);
+                            this.account.saved(Saved { usage, time, cost });
                         }
                     }
                     this.account.complete();

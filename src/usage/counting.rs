@@ -5,9 +5,8 @@ use crate::ledger::{Counter, Tally};
 use crate::wire::Operation;
 
 impl Event {
-    /// What is counted: what was asked, served and saved, but nothing that was spent.
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
+    /// Counts what was asked, served and saved, but nothing that was spent.
+    pub fn count_in(&self, tally: &mut Tally) {
         tally.add(Counter::Requests, 1);
         tally.add(answered_how(self.subject.outcome), 1);
         tally.add(Counter::Failed, u64::from(self.is_failure()));
@@ -40,14 +39,12 @@ impl Event {
         if let Some(first_byte) = self.first_byte {
             tally.first_byte.record(first_byte);
         }
-        tally
     }
 }
 
 impl Call {
-    /// What is counted: what was spent, but no request.
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
+    /// Counts what was spent, but no request.
+    pub fn count_in(&self, tally: &mut Tally) {
         tally.add(Counter::Calls, 1);
         tally.add(Counter::CallsFailed, u64::from(!self.succeeded()));
         tally.add(Counter::CallMicros, micros(self.total));
@@ -67,7 +64,6 @@ impl Call {
             }
             None => {}
         }
-        tally
     }
 }
 

@@ -17,9 +17,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::names::Names;
-use super::{Call, Event};
+use super::{Call, Event, Subject};
 use crate::backend::{BackendError, Ledger};
-use crate::clock::UnixMillis;
 use crate::ledger::{Batch, BatchId, Granularity, Labels, Line, Start, Tally};
 
 /// How long records wait to be written at most.
@@ -199,21 +198,11 @@ impl Shared {
         let Waiting { events, calls } = mem::take(&mut *self.waiting());
         for call in calls {
             let is_proven = call.succeeded();
-            counted.add(
-                call.subject.at,
-                call.subject.labels(),
-                &call.tally(),
-                is_proven,
-            );
+            call.count_in(counted.tally_of(&call.subject, is_proven));
         }
         for event in events {
             let is_proven = !event.is_failure();
-            counted.add(
-                event.subject.at,
-                event.subject.labels(),
-                &event.tally(),
-                is_proven,
-            );
+            event.count_in(counted.tally_of(&event.subject, is_proven));
             let event = Arc::new(event);
             if counted.recent.len() >= RECENT_MAX {
                 counted.recent.pop_front();
@@ -277,10 +266,12 @@ impl Waiting {
 }
 
 impl Counted {
-    fn add(&mut self, at: UnixMillis, labels: Labels, tally: &Tally, is_proven: bool) {
+    /// What a record is to be added to. `is_proven` says that the upstream answered
+    /// with success.
+    fn tally_of(&mut self, subject: &Subject, is_proven: bool) -> &mut Tally {
         let mut line = Line {
-            minute: Granularity::Minute.start_at(at),
-            labels,
+            minute: Granularity::Minute.start_at(subject.at),
+            labels: subject.labels(),
             tally: Tally::default(),
         };
         let mut merged = self.names.bound(&mut line, is_proven);
@@ -294,7 +285,7 @@ impl Counted {
         if merged {
             counter!(MERGED).increment(1);
         }
-        self.lines.entry(key).or_default().merge(tally);
+        self.lines.entry(key).or_default()
     }
 
     /// As many lines as one batch may have, the oldest first.

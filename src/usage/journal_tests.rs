@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::backend::{Lines, Posted, Revision};
+use crate::clock::UnixMillis;
 use crate::ledger::{Caller, Counter, Tags};
 use crate::price::Usd;
 use crate::usage::{Ended, Items, Saved, Served, Subject};

@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("access", &["clock", "key", "ledger"]),
     (
         "backend",
-        &["clock", "entry", "key", "ledger", "policy", "wire"],
+        &["clock", "entry", "key", "ledger", "policy", "price", "wire"],
     ),
     ("usage", &["backend", "clock", "ledger", "price", "wire"]),
     ("flight", &["backend", "key"]),

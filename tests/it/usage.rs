@@ -181,7 +181,7 @@ async fn many_at_once(house: &House, expected: &mut Expected) {
 
 /// Clients leave in the middle; the answer is paid for and read to its end.
 async fn clients_that_leave(house: &House, expected: &mut Expected) {
-    for number in 30..33 {
+    for (left, number) in (1_u64..).zip(30..33) {
         let gate = Gate::new();
         let calls = house.upstream.calls();
         house
@@ -191,6 +191,11 @@ async fn clients_that_leave(house: &House, expected: &mut Expected) {
         live.events(1).await;
         house.upstream.asked(calls + 1).await;
         drop(live);
+        eventually("the proxy has seen that the client left", || async {
+            let books = books(house, "chat").await?;
+            (books["abandoned"] == left).then_some(())
+        })
+        .await;
         gate.open();
         let tries = AtomicU64::new(0);
         eventually("the answer is stored all the same", || async {

@@ -18,7 +18,7 @@ use crate::entry::Meta;
 use crate::operation::{ListFrame, Told};
 use crate::policy::cache_status::Tier;
 use crate::policy::{CacheStatus, freshness};
-use crate::usage::Items;
+use crate::usage::{Items, Saved};
 use crate::wire::Usage;
 
 /// How many items of the answer were stored, and how many were not.
@@ -69,8 +69,13 @@ impl Proxy {
         account.answered_by(first.and_then(|meta| meta.resolved_model.as_deref()));
         let mut headers = self.headers_around(slots, items, outcome);
         let (not_sent, time) = saved(batch, slots, outcome);
-        let worth = account.saved(not_sent, time);
-        tell_saved(worth.filter(|_| !not_sent.is_nothing()), &mut headers);
+        let cost = account.price(not_sent);
+        account.saved(Saved {
+            usage: not_sent,
+            time,
+            cost,
+        });
+        tell_saved(cost.filter(|_| !not_sent.is_nothing()), &mut headers);
         if usage.is_some_and(|usage| usage.estimated) {
             headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
         }

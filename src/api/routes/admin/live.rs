@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
@@ -129,7 +129,7 @@ pub(super) async fn live(_admin: Admin, State(state): State<ApiState>) -> Respon
         stopping: state.stopping,
         quiet: 0,
     };
-    let events = stream::unfold(watching, Watching::step);
+    let events = stream::unfold(watching, Watching::step).fuse();
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
