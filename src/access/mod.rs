@@ -13,6 +13,7 @@ mod standing;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use quick_cache::sync::Cache;
 
 use crate::key::{CacheSecret, Scope, headers};
 use crate::ledger::Caller;
@@ -20,6 +21,9 @@ use crate::ledger::Caller;
 pub use admin::{AdminKey, Made};
 pub use options::AccessOptions;
 pub use standing::{Standing, Standings, Verdict};
+
+/// How many callers' names are remembered.
+const CALLERS_MAX: usize = 10_000;
 
 /// A caller.
 #[derive(Clone, Debug)]
@@ -36,6 +40,7 @@ pub fn admit(
     request: &mut HeaderMap,
     secret: &CacheSecret,
     own: Option<(HeaderName, HeaderValue)>,
+    callers: &Callers,
 ) -> Principal {
     if let Some((name, value)) = own
         && headers::credentials(request).is_empty()
@@ -44,17 +49,39 @@ pub fn admit(
     }
     let scope = Scope::derive(secret, &headers::credentials(request));
     Principal {
-        caller: caller_of(&scope),
+        caller: callers.of(&scope),
         scope,
     }
 }
 
-/// The names of a caller of whom only the credential is known: it is its own tenant.
-/// They are the same at every start, and tell nothing of the credential.
-fn caller_of(scope: &Scope) -> Caller {
-    let name: Arc<str> = format!("cred_{}", scope.name()).into();
-    Caller {
-        key: Arc::clone(&name),
-        tenant: name,
+/// The callers seen lately, so that a request need not make up their names again.
+#[derive(Debug)]
+pub struct Callers(Cache<Scope, Caller>);
+
+impl Callers {
+    /// Nobody seen yet.
+    pub fn new() -> Self {
+        Self(Cache::new(CALLERS_MAX))
+    }
+
+    /// The names of a caller of whom only the credential is known: it is its own tenant.
+    /// They are the same at every start, and tell nothing of the credential.
+    fn of(&self, scope: &Scope) -> Caller {
+        if let Some(caller) = self.0.get(scope) {
+            return caller;
+        }
+        let name: Arc<str> = format!("cred_{}", scope.name()).into();
+        let caller = Caller {
+            key: Arc::clone(&name),
+            tenant: name,
+        };
+        self.0.insert(*scope, caller.clone());
+        caller
+    }
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self::new()
     }
 }

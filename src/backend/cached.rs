@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use crate::entry::Entry;
 use crate::price::Usd;
@@ -28,12 +29,29 @@ pub struct Cached {
     /// told so.
     renditions: [OnceLock<Option<Bytes>>; 3],
     /// What its tokens would cost, once somebody has asked.
-    worth: OnceLock<Option<Usd>>,
+    worth: OnceLock<Option<Worth>>,
     /// Whether a rendition was asked for that is only kept the second time.
     asked_before: AtomicBool,
     /// When the backend was last told that the answer is in use, in seconds on
     /// the memory tier's own clock.
     pub(super) touched: AtomicU64,
+}
+
+/// What tokens would cost.
+#[derive(Clone, Debug)]
+pub struct Worth {
+    /// The amount.
+    pub usd: Usd,
+    /// The amount in dollars, as it stands in a header.
+    pub header: HeaderValue,
+}
+
+impl Worth {
+    /// An amount.
+    pub fn of(usd: Usd) -> Option<Self> {
+        let header = HeaderValue::try_from(usd.to_string()).ok()?;
+        Some(Self { usd, header })
+    }
 }
 
 impl Cached {
@@ -66,8 +84,9 @@ impl Cached {
 
     /// What its tokens would cost now, worked out by the first who asks: a hit must not
     /// look up prices.
-    pub fn worth(&self, work_out: impl FnOnce() -> Option<Usd>) -> Option<Usd> {
-        *self.worth.get_or_init(work_out)
+    pub fn worth(&self, work_out: impl FnOnce() -> Option<Usd>) -> Option<&Worth> {
+        let worth = self.worth.get_or_init(|| work_out().and_then(Worth::of));
+        worth.as_ref()
     }
 
     /// Whether this is asked for the first time. What takes much more room rendered

@@ -41,7 +41,7 @@ use crate::ledger::{Batch, Granularity, Labels, Start, Tally};
 use crate::wire::Operation;
 
 pub use breaker::Standing;
-pub use cached::{Cached, Rendition};
+pub use cached::{Cached, Rendition, Worth};
 pub use error::BackendError;
 #[cfg(test)]
 pub(crate) use in_process::InProcess;

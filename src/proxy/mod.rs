@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{self, AccessOptions, Principal, Standings};
+use crate::access::{self, AccessOptions, Callers, Principal, Standings};
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
@@ -66,6 +66,7 @@ pub struct Proxy {
     store: Store,
     flights: Arc<Flights>,
     standings: Standings,
+    callers: Callers,
     secrets: watch::Receiver<Arc<CacheSecret>>,
     keys: LastKeys,
     memo: Memo,
@@ -164,6 +165,7 @@ impl Proxy {
             store,
             flights: Flights::new(flight),
             standings: Standings::new(access),
+            callers: Callers::new(),
             keys: LastKeys::empty(),
             memo: Memo::new(MEMO_ENTRIES),
             policy,
@@ -326,7 +328,7 @@ impl Proxy {
         let mut account = Account::open(self, operation, &asked);
         let directives = Directives::of(&asked.headers, operation, &self.policy);
         let own = self.upstream.own_credential();
-        let principal = access::admit(&mut asked.headers, &keys.secret, own);
+        let principal = access::admit(&mut asked.headers, &keys.secret, own, &self.callers);
         let tags = tags(&asked.headers);
         account.asked_by(&principal.caller, &tags);
         Admitted {

@@ -10,9 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::account::Account;
 use super::{Proxy, ProxyError, Question};
-use crate::backend::{Cached, Rendition};
+use crate::backend::{Cached, Rendition, Worth};
 use crate::policy::{CacheStatus, freshness};
-use crate::price::Usd;
 use crate::usage::Saved;
 use crate::wire::json;
 
@@ -86,9 +85,10 @@ impl Proxy {
         account.answered_by(entry.meta.resolved_model.as_deref());
         if let Some(usage) = entry.meta.usage {
             let time = saved_time(outcome, entry.meta.took_millis);
-            let cost = cached.worth(|| account.price(usage));
+            let worth = cached.worth(|| account.price(usage));
+            let cost = worth.map(|worth| worth.usd);
             account.saved(Saved { usage, time, cost });
-            tell_saved(cost, &mut headers);
+            tell_saved(worth, &mut headers);
         }
         account.sent(body.len());
         account.complete();
@@ -123,10 +123,9 @@ impl Proxy {
 }
 
 /// Tells the client what its answer did not cost, where that is known.
-pub(super) fn tell_saved(saved: Option<Usd>, headers: &mut HeaderMap) {
-    let told = saved.and_then(|saved| HeaderValue::try_from(saved.to_string()).ok());
-    if let Some(told) = told {
-        headers.insert(X_CACHE_SAVED_USD, told);
+pub(super) fn tell_saved(saved: Option<&Worth>, headers: &mut HeaderMap) {
+    if let Some(saved) = saved {
+        headers.insert(X_CACHE_SAVED_USD, saved.header.clone());
     }
 }
 

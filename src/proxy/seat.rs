@@ -311,7 +311,8 @@ impl Reading {
                         this.account.answered_by(meta.resolved_model.as_deref());
                         if this.is_shared {
                             let usage = meta.usage.unwrap_or_default();
-                            let cost = answer.worth(|| this.account.price(usage));
+                            let worth = answer.worth(|| this.account.price(usage));
+                            let cost = worth.map(|worth| worth.usd);
                             // It was waited for as long as the other waited.
                             let time = Duration::ZERO;
                             this.account.saved(Saved { usage, time, cost });

@@ -19,7 +19,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::names::Names;
 use super::{Call, Event, Subject};
 use crate::backend::{BackendError, Ledger};
-use crate::ledger::{Batch, BatchId, Granularity, Labels, Line, Start, Tally};
+use crate::ledger::{Batch, BatchId, Caller, Granularity, Labels, Line, Start, Tags, Tally};
+use crate::wire::Operation;
 
 /// How long records wait to be written at most.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -85,6 +86,19 @@ struct Counted {
     lines: HashMap<(Start, Labels), Tally>,
     names: Names,
     recent: VecDeque<Arc<Event>>,
+}
+
+/// What records have to have in common to be counted under the same.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike<'a> {
+    minute: Start,
+    operation: Operation,
+    model: &'a str,
+    caller: &'a Caller,
+    tags: &'a Tags,
+    upstream: &'a str,
+    outcome: &'static str,
+    is_proven: bool,
 }
 
 #[derive(Debug)]
@@ -195,20 +209,19 @@ impl Shared {
     fn count(&self) {
         let mut counted = self.counted();
         // Taken while holding what it goes to, so that nothing is seen in neither.
-        let Waiting { events, calls } = mem::take(&mut *self.waiting());
-        for call in calls {
-            let is_proven = call.succeeded();
-            call.count_in(counted.tally_of(&call.subject, is_proven));
-        }
-        for event in events {
-            let is_proven = !event.is_failure();
-            event.count_in(counted.tally_of(&event.subject, is_proven));
+        let waiting = mem::take(&mut *self.waiting());
+        counted.add(&waiting);
+        let events = waiting.events;
+        let is_watched = self.watched.receiver_count() > 0;
+        let seen_by_nobody = events.len().saturating_sub(RECENT_MAX);
+        let first = if is_watched { 0 } else { seen_by_nobody };
+        for event in events.into_iter().skip(first) {
             let event = Arc::new(event);
             if counted.recent.len() >= RECENT_MAX {
                 counted.recent.pop_front();
             }
             counted.recent.push_back(Arc::clone(&event));
-            // Nobody need be watching.
+            // Whoever was watching may have gone.
             drop(self.watched.send(event));
         }
         counted.tell_pending();
@@ -259,6 +272,21 @@ impl Shared {
     }
 }
 
+impl<'a> Alike<'a> {
+    fn of(subject: &'a Subject, is_proven: bool) -> Self {
+        Self {
+            minute: Granularity::Minute.start_at(subject.at),
+            operation: subject.operation,
+            model: subject.answered_by(),
+            caller: &subject.caller,
+            tags: &subject.tags,
+            upstream: &subject.upstream,
+            outcome: subject.outcome,
+            is_proven,
+        }
+    }
+}
+
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.calls.is_empty()
@@ -266,6 +294,27 @@ impl Waiting {
 }
 
 impl Counted {
+    /// Counts records. Those that are counted under the same are added up first, so that
+    /// their names are looked up once for all of them.
+    fn add(&mut self, waiting: &Waiting) {
+        let mut alike: HashMap<Alike<'_>, (&Subject, Tally)> = HashMap::new();
+        for call in &waiting.calls {
+            let subject = &call.subject;
+            let place = alike.entry(Alike::of(subject, call.succeeded()));
+            let (_, tally) = place.or_insert_with(|| (subject, Tally::default()));
+            call.count_in(tally);
+        }
+        for event in &waiting.events {
+            let subject = &event.subject;
+            let place = alike.entry(Alike::of(subject, !event.is_failure()));
+            let (_, tally) = place.or_insert_with(|| (subject, Tally::default()));
+            event.count_in(tally);
+        }
+        for (alike, (subject, tally)) in alike {
+            self.tally_of(subject, alike.is_proven).merge(&tally);
+        }
+    }
+
     /// What a record is to be added to. `is_proven` says that the upstream answered
     /// with success.
     fn tally_of(&mut self, subject: &Subject, is_proven: bool) -> &mut Tally {

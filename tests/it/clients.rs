@@ -9,10 +9,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::support::{House, Store, in_time, on_each_store};
-
-/// The key of the administration, where a script needs one.
-const ADMIN: &str = "rk-admin-of-the-tests";
+use crate::support::{ADMIN, House, Store, in_time, on_each_store};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -78,8 +75,13 @@ on_each_store! {
     }
 
     async fn the_python_sdk_reads_usage_and_costs(store) {
-        let house = House::with(store).set("REPRISE_ADMIN_KEY", ADMIN).start().await;
+        let house = House::start(store).await;
         run(&house, &python(), &root().join("tests/clients/python/usage.py")).await;
+    }
+
+    async fn the_node_sdk_reads_usage_and_costs(store) {
+        let house = House::start(store).await;
+        run(&house, &node(), &root().join("target/clients/node/usage.mjs")).await;
     }
 
     async fn the_node_sdk_gets_every_bit_of_a_vector(store) {

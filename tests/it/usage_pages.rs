@@ -4,10 +4,8 @@
 use serde_json::Value;
 
 use crate::support::{
-    ALICE, House, Request, Response, Store, eventually, in_time, on_each_store, question,
+    ADMIN, ALICE, House, Request, Response, Store, eventually, in_time, on_each_store, question,
 };
-
-const ADMIN: &str = "rk-admin-of-the-tests";
 
 const PAGES: [&str; 7] = [
     "/v1/organization/usage/completions?start_time=1",
@@ -18,13 +16,6 @@ const PAGES: [&str; 7] = [
     "/admin/v1/usage/keys/k",
     "/admin/v1/models",
 ];
-
-async fn start(store: Store) -> House {
-    House::with(store)
-        .set("REPRISE_ADMIN_KEY", ADMIN)
-        .start()
-        .await
-}
 
 async fn look(house: &House, path: &str) -> Response {
     house.send(&Request::new("GET", path).bearer(ADMIN)).await
@@ -41,7 +32,7 @@ async fn counted(house: &House, path: &str, requests: u64) -> Value {
 
 on_each_store! {
     async fn what_was_used_is_told_in_both_ways(store) {
-        let house = start(store).await;
+        let house = House::start(store).await;
         for _ in 0..3 {
             house.ask(&question("used?")).await;
         }
@@ -88,7 +79,7 @@ on_each_store! {
     }
 
     async fn it_is_the_operators_alone(store) {
-        let house = start(store).await;
+        let house = House::start(store).await;
         for page in PAGES {
             let request = Request::new("GET", page);
             for request in [request.clone(), request.bearer(ALICE)] {
@@ -105,7 +96,7 @@ on_each_store! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parameter_that_means_nothing_is_named() {
     in_time(async {
-        let house = start(Store::Embedded).await;
+        let house = House::start(Store::Embedded).await;
         for (path, param) in [
             ("/v1/organization/usage/completions", "start_time"),
             (
@@ -126,7 +117,7 @@ async fn a_parameter_that_means_nothing_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rest_of_the_organization_is_the_providers_but_never_with_our_key() {
     in_time(async {
-        let house = start(Store::Embedded).await;
+        let house = House::start(Store::Embedded).await;
         let path = "/v1/organization/usage/images?start_time=1";
         let passed = house.send(&Request::new("GET", path).bearer(ALICE)).await;
         assert_eq!((passed.status, passed.x_cache()), (200, "BYPASS"));

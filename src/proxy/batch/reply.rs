@@ -13,7 +13,7 @@ use super::super::account::Account;
 use super::super::reply::{saved_time, tell_saved};
 use super::super::{Proxy, Reply, ReplyBody};
 use super::{Batch, Slots, Source};
-use crate::backend::{Cached, Rendition, Store};
+use crate::backend::{Cached, Rendition, Store, Worth};
 use crate::entry::Meta;
 use crate::operation::{ListFrame, Told};
 use crate::policy::cache_status::Tier;
@@ -75,7 +75,8 @@ impl Proxy {
             time,
             cost,
         });
-        tell_saved(cost.filter(|_| !not_sent.is_nothing()), &mut headers);
+        let worth = cost.filter(|_| !not_sent.is_nothing()).and_then(Worth::of);
+        tell_saved(worth.as_ref(), &mut headers);
         if usage.is_some_and(|usage| usage.estimated) {
             headers.insert(X_CACHE_USAGE, HeaderValue::from_static("estimated"));
         }
