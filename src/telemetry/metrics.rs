@@ -8,9 +8,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::price::Usd;
 use crate::usage::{Call, Event, Served};
-use crate::wire::{Operation, Usage};
+use crate::wire::Operation;
 
 const REQUESTS: &str = "reprise_requests_total";
 const DURATION: &str = "reprise_request_duration_seconds";
@@ -21,9 +20,6 @@ const ENTRY_BYTES: &str = "reprise_entry_bytes";
 const ITEMS: &str = "reprise_items_total";
 const CALLS: &str = "reprise_upstream_calls_total";
 const UPSTREAM_DURATION: &str = "reprise_upstream_duration_seconds";
-const TOKENS: &str = "reprise_tokens_total";
-const COST: &str = "reprise_cost_nanousd_total";
-const UNPRICED: &str = "reprise_unpriced_calls_total";
 const REFUSED: &str = "reprise_store_refused_total";
 const BUILD_INFO: &str = "reprise_build_info";
 const BACKEND_UP: &str = "reprise_backend_up";
@@ -65,18 +61,6 @@ impl Exporter {
         describe_counter!(
             CALLS,
             "Calls to the upstream, by operation and how they went."
-        );
-        describe_counter!(
-            TOKENS,
-            "Tokens counted upstream, served to clients and saved by the cache."
-        );
-        describe_counter!(
-            COST,
-            "Billionths of a US dollar spent upstream and saved by the cache, at the prices known."
-        );
-        describe_counter!(
-            UNPRICED,
-            "Calls that told their tokens, of models without a known price."
         );
         describe_histogram!(
             UPSTREAM_DURATION,
@@ -125,63 +109,6 @@ impl Exporter {
 #[derive(Debug)]
 pub struct RequestMetrics {
     by_operation: Vec<Vec<(&'static str, Handles)>>,
-    tokens: Vec<TokensHandles>,
-}
-
-/// The counters of one operation's tokens, by who had to do with them.
-#[derive(Debug)]
-struct TokensHandles {
-    upstream: Tokens,
-    served: Tokens,
-    saved: Tokens,
-}
-
-/// Counters of tokens.
-struct Tokens {
-    input: Counter,
-    cached_input: Counter,
-    output: Counter,
-    reasoning: Counter,
-    cost: Counter,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tokens")
-    }
-}
-
-impl Tokens {
-    fn register(operation: Operation, kind: &'static str) -> Self {
-        let of = |direction: &'static str| counter!(TOKENS, "operation" => operation.as_str(), "kind" => kind, "direction" => direction);
-        Self {
-            input: of("input"),
-            cached_input: of("cached_input"),
-            output: of("output"),
-            reasoning: of("reasoning"),
-            cost: counter!(COST, "operation" => operation.as_str(), "kind" => kind),
-        }
-    }
-
-    /// Counts money.
-    fn cost(&self, cost: Option<Usd>) {
-        if let Some(cost) = cost {
-            self.cost.increment(cost.nanos());
-        }
-    }
-
-    fn count(&self, usage: Usage) {
-        for (counter, count) in [
-            (&self.input, usage.input),
-            (&self.cached_input, usage.cached_input),
-            (&self.output, usage.output),
-            (&self.reasoning, usage.reasoning),
-        ] {
-            if count > 0 {
-                counter.increment(count);
-            }
-        }
-    }
 }
 
 struct Handles {
@@ -224,20 +151,11 @@ impl RequestMetrics {
             })
             .collect();
         for operation in Operation::ALL.map(Operation::as_str) {
-            counter!(UNPRICED, "operation" => operation).increment(0);
             for result in Call::RESULTS {
                 counter!(CALLS, "operation" => operation, "result" => result).increment(0);
             }
         }
-        let tokens = Operation::ALL.iter().map(|operation| TokensHandles {
-            upstream: Tokens::register(*operation, "upstream"),
-            served: Tokens::register(*operation, "served"),
-            saved: Tokens::register(*operation, "saved"),
-        });
-        Self {
-            by_operation,
-            tokens: tokens.collect(),
-        }
+        Self { by_operation }
     }
 
     /// Counts a finished request.
@@ -255,15 +173,6 @@ impl RequestMetrics {
             handles.duration.record(event.total);
             if let Some(first_byte) = event.first_byte {
                 handles.first_byte.record(first_byte);
-            }
-        }
-        if let Some(handles) = self.tokens_of(event.subject.operation) {
-            if let Some(usage) = event.usage {
-                handles.served.count(usage);
-            }
-            if let Some(saved) = event.saved {
-                handles.saved.count(saved.usage);
-                handles.saved.cost(saved.cost);
             }
         }
         if let Some(items) = event.items {
@@ -287,19 +196,6 @@ impl RequestMetrics {
         let operation = call.subject.operation.as_str();
         counter!(CALLS, "operation" => operation, "result" => call.result()).increment(1);
         histogram!(UPSTREAM_DURATION, "operation" => operation).record(call.total);
-        if let Some(usage) = call.usage
-            && let Some(handles) = self.tokens_of(call.subject.operation)
-        {
-            handles.upstream.count(usage);
-            handles.upstream.cost(call.cost);
-            if call.cost.is_none() && !usage.is_nothing() {
-                counter!(UNPRICED, "operation" => operation).increment(1);
-            }
-        }
-    }
-
-    fn tokens_of(&self, operation: Operation) -> Option<&TokensHandles> {
-        self.tokens.get(usize::from(operation.code()))
     }
 
     /// Counts an answer that a gate refused to store.

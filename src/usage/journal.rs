@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::names::Names;
-use super::{Call, Event, Subject};
+use super::{Call, Event, Subject, measures};
 use crate::backend::{BackendError, Ledger};
 use crate::ledger::{Batch, BatchId, Caller, Granularity, Labels, Line, Start, Tags, Tally};
 use crate::wire::Operation;
@@ -154,6 +154,11 @@ impl Journal {
     /// Takes the record of a call. Waits for nothing.
     pub fn call(&self, call: Call) {
         self.shared.take(|waiting| waiting.calls.push(call));
+    }
+
+    /// Counts what has been recorded up to now; it is written in its time.
+    pub fn count(&self) {
+        self.shared.count();
     }
 
     /// Sees the last requests and those that finish from now on.
@@ -311,6 +316,7 @@ impl Counted {
             event.count_in(tally);
         }
         for (alike, (subject, tally)) in alike {
+            measures::measure(alike.operation, &tally);
             self.tally_of(subject, alike.is_proven).merge(&tally);
         }
     }
@@ -366,6 +372,7 @@ impl Counted {
 
 /// Describes the metrics of journals, and has them be there before anything happens.
 fn describe() {
+    measures::describe();
     describe_gauge!(
         PENDING,
         "Lines that wait to be written to the usage ledger."

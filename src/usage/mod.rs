@@ -8,6 +8,7 @@ mod counting;
 mod event;
 pub mod export;
 mod journal;
+mod measures;
 mod names;
 mod subject;
 

@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("usage", &["backend", "clock", "ledger", "price", "wire"]),
     ("flight", &["backend", "key"]),
     ("upstream", &["wire"]),
-    ("telemetry", &["clock", "price", "usage", "wire"]),
+    ("telemetry", &["clock", "usage", "wire"]),
     (
         "proxy",
         &[

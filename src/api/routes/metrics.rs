@@ -27,6 +27,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 )]
 async fn metrics(State(state): State<ApiState>) -> ([(HeaderName, &'static str); 1], String) {
     measure_store(&state.store).await;
+    state.journal.count();
     ([(CONTENT_TYPE, TEXT_FORMAT)], state.exporter.render())
 }
 
