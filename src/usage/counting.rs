@@ -8,7 +8,7 @@ impl Event {
     /// Counts what was asked, served and saved, but nothing that was spent.
     pub fn count_in(&self, tally: &mut Tally) {
         tally.add(Counter::Requests, 1);
-        tally.add(answered_how(self.subject.outcome), 1);
+        tally.add(answered_how(self.subject.outcome, self.is_failure()), 1);
         tally.add(Counter::Failed, u64::from(self.is_failure()));
         let left = self.served == Served::ClientLeft;
         tally.add(Counter::Abandoned, u64::from(left));
@@ -67,10 +67,11 @@ impl Call {
     }
 }
 
-/// The counter of an outcome.
-fn answered_how(outcome: &str) -> Counter {
+/// The counter of an outcome. Who shares another's error has been saved nothing.
+fn answered_how(outcome: &str, is_failure: bool) -> Counter {
     match outcome {
-        "hit" | "stale" | "coalesced" => Counter::Hits,
+        "hit" | "stale" => Counter::Hits,
+        "coalesced" if !is_failure => Counter::Hits,
         "partial" => Counter::Partials,
         "bypass" => Counter::Bypasses,
         _ => Counter::Misses,

@@ -286,6 +286,17 @@ on_each_store! {
         assert_eq!((&books["hits"], &books["partials"]), (&json!(1), &json!(2)));
     }
 
+    async fn a_list_that_cannot_be_taken_apart_is_counted_as_it_was_paid(store) {
+        let house = House::start(store).await;
+        let odd = json!({"data": [{"index": 7}], "model": "m", "usage": {"prompt_tokens": 9}});
+        house.upstream.next(Reply::json(200, odd.to_string()));
+        let seen = house.embed(&batch(["one", "two"])).await;
+        assert_eq!(seen.json()["data"], odd["data"], "the answer passes as it came");
+        let books = books_with(&house, "embedding", 1).await;
+        assert_eq!(told(&books, "upstream"), house.upstream.billed());
+        assert_eq!((told(&books, "upstream").input, &books["uncounted"]), (9, &json!(0)));
+    }
+
     async fn what_is_forwarded_is_counted_too(store) {
         let house = House::start(store).await;
         let usage = json!({"input_tokens": 30, "output_tokens": 4});

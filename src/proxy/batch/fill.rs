@@ -130,6 +130,8 @@ impl Proxy {
     ) {
         let began = bill.began();
         let request = &batch.request;
+        // A list that cannot be taken apart has been paid for all the same.
+        bill.reads(false);
         let storable = gate::head(answer.status, &answer.headers);
         let Some(reading) = self
             .read_items((batch, items), &mut producer, &mut bill, answer)
