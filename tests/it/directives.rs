@@ -221,9 +221,13 @@ on_each_store! {
             .await;
         let asked = question("forbidden");
         let long = chat(&asked).header("x-cache-ttl", "600");
-        let first = house.send(&long).await;
-        let control = ask(&house, &asked, "no-cache").await;
-        assert_eq!((control.x_cache(), &control.body), ("HIT", &first.body));
+        // A busy machine may need longer than the entry lasts for the two.
+        let first = eventually("the entry is not bypassed", || async {
+            let first = house.send(&long).await;
+            let control = ask(&house, &asked, "no-cache").await;
+            (control.x_cache() == "HIT" && control.body == first.body).then_some(first)
+        })
+        .await;
         let expired = eventually("the entry expires in spite of the client", || async {
             let answer = ask(&house, &asked, "max-stale").await;
             (answer.body != first.body).then_some(answer)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ALICE, EmbeddingStyle, House, Reply, Request, Store, assert_embeds, batch, counted, embed,
-    encoded, in_time, on_each_store,
+    encoded, eventually, in_time, on_each_store,
 };
 
 const BOB: &str = "sk-test-bob";
@@ -249,8 +249,14 @@ on_each_store! {
         house.app.terminate();
         assert!(house.app.exited().await);
         house.start_again().await;
-        let again = house.embed(&asked).await;
-        assert_eq!((again.x_cache(), counted(&again)), ("HIT", (Some(2_048), Some(0))));
+        let again = eventually("every vector is read", || async {
+            // On a busy machine a look-up may run into its deadline: a part is a miss
+            // then, and asked for with the next.
+            let seen = house.embed(&asked).await;
+            (counted(&seen) == (Some(2_048), Some(0))).then_some(seen)
+        })
+        .await;
+        assert_eq!(again.x_cache(), "HIT");
         assert!(again.json()["data"] == first.json()["data"], "other vectors than before");
     }
 

@@ -222,8 +222,8 @@ on_each_store! {
     }
 
     async fn what_is_larger_than_an_entry_may_be_passes_whole(store) {
-        let house = House::with(store).set("REPRISE_ENTRY_MAX_BYTES", "100000").start().await;
-        let text = "word ".repeat(40_000);
+        let house = House::with(store).set("REPRISE_ENTRY_MAX_BYTES", "16000").start().await;
+        let text = "word ".repeat(4_000);
         let whole = answer("big", &text);
         let body = whole.to_string();
         let asked = question("too large");

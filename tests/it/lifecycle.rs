@@ -116,11 +116,15 @@ on_each_store! {
             .start()
             .await;
         let asked = question("its time");
-        let first = house.ask(&asked).await;
-        assert_eq!(house.ask(&asked).await.x_cache(), "HIT");
+        // A busy machine may need longer than that for the first two.
+        let hit = eventually("the entry is found", || async {
+            let seen = house.ask(&asked).await;
+            (seen.x_cache() == "HIT").then_some(seen)
+        })
+        .await;
         let anew = eventually("the entry expires", || async {
             let seen = house.ask(&asked).await;
-            (seen.body != first.body).then_some(seen)
+            (seen.body != hit.body).then_some(seen)
         })
         .await;
         assert_eq!(anew.x_cache(), "MISS");
