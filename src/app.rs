@@ -6,21 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::access::{AdminKey, Made};
+use crate::access::{AdminKey, Keyring};
 use crate::api::{self, ApiState, ServerOptions};
-use crate::backend::Store;
+use crate::backend::{Replica, Store};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
 use crate::price::Tariff;
 use crate::proxy::{Proxy, ProxyOptions};
+use crate::secret_file::{self, Kept};
 use crate::telemetry::{Exporter, Otlp, UPKEEP_INTERVAL};
-use crate::upstream::{Upstream, UpstreamBase, Url};
+use crate::upstream::{Upstream, UpstreamBase, Upstreams, Url};
 use crate::usage::export::{Exports, LedgerRows};
 use crate::usage::{Books, Journal};
+use crate::vault::{MasterKey, Vault};
 
 /// How long fills that nobody reads any more may take to end when the server
 /// stops, so that what was paid for is stored.
@@ -29,6 +32,12 @@ const LAST_FILLS: Duration = Duration::from_secs(5);
 /// How long the start waits for the backend to bring the secret kept in it. After
 /// that a passing one is used until it comes.
 const SECRET_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The file in the data folder that a made master key is kept in.
+const MASTER_KEY_FILE: &str = "master.key";
+
+/// How long the start waits for what is administered: keys, providers, purges.
+const DOCUMENTS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long it may take to tell that exports were given up.
 const LAST_EXPORTS: Duration = Duration::from_secs(2);
@@ -45,7 +54,7 @@ pub struct App {
     listener: TcpListener,
     state: ApiState,
     options: ServerOptions,
-    made_key: Option<Made>,
+    made_key: Option<Kept>,
     otlp: Option<Arc<Otlp>>,
     /// The built-in upstream, where it is the one that is asked.
     _mock: Option<AbortOnDropHandle<()>>,
@@ -85,14 +94,19 @@ impl App {
             store.objects(),
             Arc::clone(&clock) as _,
         );
+        let vault = Arc::new(vault(config)?);
+        let keyring = Arc::new(Keyring::new(vault));
+        let replica = Replica::start(store.documents(), vec![Arc::clone(&keyring) as _]);
+        replica.first(DOCUMENTS_PATIENCE).await;
         let proxy = Proxy::new(
-            Arc::new(upstream),
+            Arc::new(Upstreams::only(Arc::new(upstream))),
             store.clone(),
             journal.clone(),
             ProxyOptions {
                 policy: config.policy.clone(),
                 flight: config.flight.clone(),
                 access: config.access.clone(),
+                keyring: Arc::clone(&keyring),
                 tariff: Arc::clone(&tariff),
                 otlp: otlp.clone(),
             },
@@ -104,6 +118,8 @@ impl App {
             journal,
             tariff,
             admin_key,
+            keyring,
+            replica,
             books: Arc::new(books),
             exports,
             store,
@@ -122,7 +138,7 @@ impl App {
     }
 
     /// The admin key, if it was made just now: to be shown, once.
-    pub fn take_made_key(&mut self) -> Option<Made> {
+    pub fn take_made_key(&mut self) -> Option<Kept> {
         self.made_key.take()
     }
 
@@ -192,11 +208,23 @@ impl App {
 }
 
 /// The key of the administration, and itself if it was made just now.
-fn admin_key(config: &Config) -> anyhow::Result<(AdminKey, Option<Made>)> {
+fn admin_key(config: &Config) -> anyhow::Result<(AdminKey, Option<Kept>)> {
     match &config.access.admin_key {
         Some(key) => Ok((AdminKey::chosen(key), None)),
         None => AdminKey::kept(&config.backend.data_dir).context("cannot make an admin key"),
     }
+}
+
+/// The secrets at rest: under the operator's master keys, or one that is kept beside the
+/// data.
+fn vault(config: &Config) -> anyhow::Result<Vault> {
+    if !config.master_keys.is_empty() {
+        return Ok(Vault::new(config.master_keys.clone()));
+    }
+    let kept = secret_file::kept(&config.backend.data_dir, MASTER_KEY_FILE, "")
+        .context("cannot make a master key")?;
+    let key = MasterKey::of(1, kept.secret.expose_secret());
+    Ok(Vault::new(vec![key]))
 }
 
 /// Starts the built-in upstream on a free port of this machine.

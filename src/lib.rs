@@ -6,6 +6,8 @@ pub mod wire;
 
 pub mod key;
 pub mod price;
+pub mod secret_file;
+pub mod vault;
 
 pub mod policy;
 

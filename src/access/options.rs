@@ -12,6 +12,18 @@ pub struct AccessOptions {
     pub credential_ttl: Duration,
     /// The same while the provider cannot be reached. Default: 24 hours.
     pub credential_grace: Duration,
+    /// Whose keys callers bring.
+    pub mode: AccessMode,
     /// The key that opens the administration; one is made and kept where it is not set.
     pub admin_key: Option<SecretString>,
+}
+
+/// Whose keys callers bring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessMode {
+    /// The provider's.
+    #[default]
+    PassThrough,
+    /// This server's, or tokens it accepts.
+    Keys,
 }

@@ -160,6 +160,7 @@ mod tests {
         Standings::new(AccessOptions {
             credential_ttl: Duration::from_mins(5),
             credential_grace: Duration::from_hours(24),
+            mode: crate::access::AccessMode::PassThrough,
             admin_key: None,
         })
     }

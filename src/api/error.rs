@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::access::Denied;
 use crate::proxy::ProxyError;
 use crate::usage::books::BooksError;
 use crate::usage::export::{ExportError, SpecError};
@@ -133,6 +134,18 @@ impl ApiError {
                     (StatusCode::GATEWAY_TIMEOUT, OURS, "upstream_timeout")
                 }
                 ProxyError::UpstreamCut => (StatusCode::BAD_GATEWAY, OURS, "upstream_cut"),
+                ProxyError::Denied(denied) => match denied {
+                    Denied::NotReady => (StatusCode::SERVICE_UNAVAILABLE, OURS, denied.code()),
+                    Denied::Operation | Denied::Model | Denied::ModelUnread => {
+                        (StatusCode::FORBIDDEN, INVALID, denied.code())
+                    }
+                    Denied::NoKey
+                    | Denied::UnknownKey
+                    | Denied::Disabled
+                    | Denied::Expired
+                    | Denied::Token(_)
+                    | Denied::WrongMode => (StatusCode::UNAUTHORIZED, INVALID, denied.code()),
+                },
                 ProxyError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, OURS, "overloaded"),
             },
             Self::NotFound(_) => (StatusCode::NOT_FOUND, INVALID, "not_found"),

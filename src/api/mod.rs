@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use axum::Router;
 
-use crate::access::AdminKey;
-use crate::backend::Store;
+use crate::access::{AdminKey, Keyring};
+use crate::backend::{Replica, Store};
 use crate::price::Tariff;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
@@ -51,6 +51,10 @@ pub struct ApiState {
     pub store: Store,
     /// Who administers.
     pub admin_key: AdminKey,
+    /// The keys that were given out.
+    pub keyring: Arc<Keyring>,
+    /// What is administered, and the way to change it.
+    pub replica: Replica,
     /// What was used.
     pub books: Arc<Books>,
     /// Usage as files.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, ready};
 
+use super::documents::{Change, Changes, Document, Documents, Seen};
 use super::{BackendError, Ledger, Lines, ObjectName, Objects, Posted, Revision};
 use crate::clock::{Clock, UnixMillis};
 use crate::ledger::{Batch, Granularity, Labels, Start, Tally};
@@ -28,6 +29,21 @@ struct Held {
     applied: HashMap<String, u64>,
     buckets: BTreeMap<(Granularity, Start), Bucket>,
     objects: BTreeMap<(&'static str, String), (Bytes, UnixMillis)>,
+    documents: HashMap<&'static str, Kind>,
+}
+
+/// The documents of a kind. Those removed stay, to be told as such.
+#[derive(Debug, Default)]
+struct Kind {
+    revision: Revision,
+    documents: BTreeMap<String, Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    revision: Revision,
+    content: Option<Bytes>,
+    until: Option<UnixMillis>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +67,16 @@ impl InProcess {
         held.buckets
             .retain(|(granularity, start), _| granularity.oldest_kept(now) <= *start);
         held.objects.retain(|_, (_, until)| now < *until);
+        for kind in held.documents.values_mut() {
+            for document in kind.documents.values_mut() {
+                if document.until.is_some_and(|until| until <= now) {
+                    kind.revision += 1;
+                    document.revision = kind.revision;
+                    document.content = None;
+                    document.until = None;
+                }
+            }
+        }
         held
     }
 }
@@ -149,5 +175,70 @@ impl Objects for InProcess {
     fn remove(&self, name: &ObjectName) -> BoxFuture<'_, Result<bool, BackendError>> {
         let removed = self.held().objects.remove(&(name.kind, name.id.clone()));
         Box::pin(ready(Ok(removed.is_some())))
+    }
+}
+
+impl Documents for InProcess {
+    fn changes<'a>(
+        &'a self,
+        since: &'a [(&'static str, Revision)],
+    ) -> BoxFuture<'a, Result<Vec<Changes>, BackendError>> {
+        let held = self.held();
+        let told = since.iter().map(|(kind, seen)| {
+            let Some(kind) = held.documents.get(kind) else {
+                return Changes {
+                    revision: 0,
+                    whole: *seen == 0,
+                    documents: Vec::new(),
+                };
+            };
+            let changed = kind
+                .documents
+                .iter()
+                .filter(|(_, kept)| *seen < kept.revision && (*seen > 0 || kept.content.is_some()));
+            let mut documents: Vec<_> = changed
+                .map(|(id, kept)| Document {
+                    id: id.clone(),
+                    revision: kept.revision,
+                    content: kept.content.clone(),
+                })
+                .collect();
+            documents.sort_by_key(|document| document.revision);
+            Changes {
+                revision: kind.revision,
+                whole: *seen == 0,
+                documents,
+            }
+        });
+        Box::pin(ready(Ok(told.collect())))
+    }
+
+    fn change(&self, change: Change) -> BoxFuture<'_, Result<Option<Revision>, BackendError>> {
+        let now = self.clock.unix_millis();
+        let mut held = self.held();
+        let kind = held.documents.entry(change.kind).or_default();
+        let known = kind.documents.get(&change.id);
+        let there = known.filter(|kept| kept.content.is_some());
+        let is_as_seen = match change.seen {
+            Seen::Absent => there.is_none(),
+            Seen::At(revision) => there.is_some_and(|kept| kept.revision == revision),
+            Seen::Anything => true,
+        };
+        if !is_as_seen {
+            return Box::pin(ready(Ok(None)));
+        }
+        kind.revision += 1;
+        let until = change.keep_for.map(|keep_for| {
+            let keep_for = UnixMillis::try_from(keep_for.as_millis()).unwrap_or(UnixMillis::MAX);
+            now.saturating_add(keep_for)
+        });
+        let kept = Kept {
+            revision: kind.revision,
+            until: until.filter(|_| change.content.is_some()),
+            content: change.content,
+        };
+        kind.documents.insert(change.id, kept);
+        let revision = kind.revision;
+        Box::pin(ready(Ok(Some(revision))))
     }
 }

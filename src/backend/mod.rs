@@ -6,7 +6,7 @@
 //! cannot be written now is written later or counted as dropped.
 //!
 //! A third backend is a folder beside [`embedded`] and [`redis`] that implements
-//! [`Entries`], [`Records`], [`Ledger`] and [`Objects`], and passes `contract`.
+//! [`Entries`], [`Records`], [`Ledger`], [`Objects`] and [`Documents`], and passes `contract`.
 
 pub mod breaker;
 pub mod cached;
@@ -14,6 +14,7 @@ pub mod cached;
 mod contract;
 #[cfg(test)]
 mod contract_usage;
+pub mod documents;
 pub mod embedded;
 pub mod error;
 mod guard;
@@ -22,6 +23,7 @@ mod memory;
 mod metrics;
 pub mod options;
 pub mod redis;
+mod replica;
 #[cfg(test)]
 mod scripted;
 mod secret;
@@ -42,10 +44,12 @@ use crate::wire::Operation;
 
 pub use breaker::Standing;
 pub use cached::{Cached, Rendition, Worth};
+pub use documents::{Change, Changes, Document, Documents, Seen};
 pub use error::BackendError;
 #[cfg(test)]
 pub(crate) use in_process::InProcess;
 pub use options::{BackendChoice, BackendOptions};
+pub use replica::{Follower, Replica};
 pub use store::{Health, Store};
 
 /// A backend that keeps entries. It knows sealed bytes only.

@@ -25,7 +25,8 @@ use super::redis::books::Books;
 use super::secret::Secrets;
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{
-    BackendChoice, BackendError, BackendOptions, Entries, Ledger, Objects, Records, Size, metrics,
+    BackendChoice, BackendError, BackendOptions, Documents, Entries, Ledger, Objects, Records,
+    Size, metrics,
 };
 use crate::clock::Clock;
 use crate::entry::Entry;
@@ -44,8 +45,7 @@ struct Parts {
     memory: Memory,
     backed: Option<Backed>,
     secrets: Secrets,
-    ledger: Arc<dyn Ledger>,
-    objects: Arc<dyn Objects>,
+    rest: Rest,
     clock: Arc<dyn Clock>,
 }
 
@@ -81,8 +81,25 @@ pub struct Health {
 struct Opened {
     entries: Arc<dyn Entries>,
     records: Arc<dyn Records>,
+    rest: Rest,
+}
+
+/// What there is besides entries, in whatever is there to keep it.
+#[derive(Debug)]
+struct Rest {
     ledger: Arc<dyn Ledger>,
     objects: Arc<dyn Objects>,
+    documents: Arc<dyn Documents>,
+}
+
+impl Rest {
+    fn of<T: Ledger + Objects + Documents + 'static>(keeper: Arc<T>) -> Self {
+        Self {
+            ledger: Arc::clone(&keeper) as _,
+            objects: Arc::clone(&keeper) as _,
+            documents: keeper,
+        }
+    }
 }
 
 impl Store {
@@ -99,20 +116,16 @@ impl Store {
         let (name, opened) = open_backend(options, &clock)?;
         let records = opened.as_ref().map(|opened| Arc::clone(&opened.records));
         let secrets = Secrets::new(options.cache_secret.as_ref(), records)?;
-        let (backed, ledger, objects) = if let Some(opened) = opened {
-            let backed = Backed::new(opened.entries, options);
-            (Some(backed), opened.ledger, opened.objects)
-        } else {
-            let here = Arc::new(InProcess::new(Arc::clone(&clock)));
-            (None, Arc::clone(&here) as _, here as _)
+        let (backed, rest) = match opened {
+            Some(opened) => (Some(Backed::new(opened.entries, options)), opened.rest),
+            None => (None, Rest::of(Arc::new(InProcess::new(Arc::clone(&clock))))),
         };
         Ok(Self(Arc::new(Parts {
             name,
             memory: Memory::new(options.memory_bytes_max),
             backed,
             secrets,
-            ledger,
-            objects,
+            rest,
             clock,
         })))
     }
@@ -171,12 +184,17 @@ impl Store {
     /// Where usage is kept: in the backend, or in this process where there is none.
     /// Every question is answered within some seconds, if only by an error.
     pub fn ledger(&self) -> Arc<dyn Ledger> {
-        Arc::clone(&self.0.ledger)
+        Arc::clone(&self.0.rest.ledger)
     }
 
     /// Where objects are kept for a time, with the same promise.
     pub fn objects(&self) -> Arc<dyn Objects> {
-        Arc::clone(&self.0.objects)
+        Arc::clone(&self.0.rest.objects)
+    }
+
+    /// Where documents are kept, with the same promise.
+    pub fn documents(&self) -> Arc<dyn Documents> {
+        Arc::clone(&self.0.rest.documents)
     }
 
     /// How the cache is doing. Waits for nothing.
@@ -249,12 +267,10 @@ fn open_backend(
             let prefix = &options.redis_prefix;
             let redis = Arc::new(Redis::new(url, *database, prefix)?);
             let books = Books::new(url, *database, prefix, Arc::clone(clock))?;
-            let books = Arc::new(books);
             let opened = Opened {
                 entries: Arc::clone(&redis) as _,
                 records: redis,
-                ledger: Arc::clone(&books) as _,
-                objects: books,
+                rest: Rest::of(Arc::new(books)),
             };
             Ok((Redis::NAME, Some(opened)))
         }
@@ -274,8 +290,7 @@ fn open_embedded(
             Ok(Some(Opened {
                 entries: Arc::clone(&embedded) as _,
                 records: Arc::clone(&embedded) as _,
-                ledger: Arc::clone(&embedded) as _,
-                objects: embedded,
+                rest: Rest::of(embedded),
             }))
         }
         Err(nonsense @ BackendError::Invalid(_)) => Err(nonsense),

@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
-use crate::access::Made;
 use crate::api::openapi;
 use crate::app::App;
 use crate::config::command_line::{self, Task};
 use crate::config::{self, Config, ConfigErrors, Layers, Variables};
 use crate::mock;
+use crate::secret_file::Kept;
 use crate::telemetry::{self, Exporter};
 
 /// Reads the command line and does what it says.
@@ -100,8 +100,8 @@ fn announce(address: std::net::SocketAddr) {
 }
 
 /// Shows a key that was just made, the only time it is ever shown.
-fn show_once(made: &Made) {
-    let key = made.key.expose_secret();
+fn show_once(made: &Kept) {
+    let key = made.secret.expose_secret();
     let kept = match &made.file {
         Some(file) => format!("kept in {}", file.display()),
         None => "kept nowhere: another one will be made at the next start".to_owned(),

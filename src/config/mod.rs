@@ -4,6 +4,7 @@
 //! whatever is wrong with it is told at once, with the name that is at fault,
 //! where its value came from and what would be right.
 
+mod access;
 pub mod command_line;
 mod errors;
 mod files;
@@ -28,6 +29,7 @@ use crate::policy::PolicyOptions;
 use crate::price::PriceOptions;
 use crate::telemetry::{LogFormat, LogOptions, OtlpOptions};
 use crate::upstream::{UpstreamBase, UpstreamOptions, Url};
+use crate::vault::MasterKey;
 use crate::wire::UpstreamKind;
 
 pub use errors::{ConfigError, ConfigErrors};
@@ -65,6 +67,9 @@ pub struct Config {
     pub flight: FlightOptions,
     /// Credentials.
     pub access: AccessOptions,
+    /// What secrets at rest are sealed with, the one in force first; none where one is to
+    /// be kept beside the data.
+    pub master_keys: Vec<MasterKey>,
     /// Prices.
     pub prices: PriceOptions,
     /// Logs.
@@ -158,11 +163,8 @@ impl Config {
             backend: backend(&mut reader),
             policy: policy(&mut reader),
             flight: flight(&mut reader),
-            access: AccessOptions {
-                credential_ttl: reader.duration("credential_ttl"),
-                credential_grace: reader.duration("credential_grace"),
-                admin_key: reader.credential("admin_key"),
-            },
+            access: access::access(&mut reader),
+            master_keys: access::master_keys(&mut reader),
             log: log(&mut reader),
             otlp: otlp(&mut reader),
         };

@@ -179,6 +179,18 @@ pub const SETTINGS: &[Setting] = &[
         "Key that opens /admin/v1 and the usage API; a random one is made, kept in the data folder and shown once where it is not said",
     ),
     setting(
+        "access",
+        Kind::Text,
+        "pass-through",
+        "Whose keys callers bring: pass-through for the provider's, keys for those this server gives out",
+    ),
+    setting(
+        "master_keys",
+        Kind::Secret,
+        "",
+        "What secrets at rest are sealed with, as number:secret, the one in force first, older ones behind commas; one is made and kept in the data folder where it is not said, which several servers over one Redis must not leave at that",
+    ),
+    setting(
         "completion_ttl",
         Kind::Duration,
         "7d",

@@ -31,6 +31,11 @@ const CREDENTIALS: [&str; 7] = [
     "x-goog-api-key",
 ];
 
+/// The headers that say who asks.
+pub fn credential_names() -> impl Iterator<Item = HeaderName> {
+    CREDENTIALS.into_iter().map(HeaderName::from_static)
+}
+
 /// Headers that are out of the key by name.
 const ASIDE: [&str; 62] = [
     // Transport (RFC 9110, RFC 9112) and what hangs on the connection.

@@ -8,11 +8,11 @@ const BLOCK_BYTES: usize = 64;
 
 /// A keyed digest, ready to be used many times.
 #[derive(Clone)]
-pub(super) struct KeyedDigest(Hmac<Sha256>);
+pub(crate) struct KeyedDigest(Hmac<Sha256>);
 
 impl KeyedDigest {
     /// Expands `key`.
-    pub(super) fn new(key: &[u8; 32]) -> Self {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
         // Padding here what HMAC would pad itself leaves no error to handle.
         let mut block = [0; BLOCK_BYTES];
         for (padded, byte) in block.iter_mut().zip(key) {
@@ -22,7 +22,7 @@ impl KeyedDigest {
     }
 
     /// The digest of the parts, one behind the other. The caller frames them.
-    pub(super) fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+    pub(crate) fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.clone();
         for part in parts {
             mac.update(part);
@@ -31,7 +31,7 @@ impl KeyedDigest {
     }
 
     /// The digest of everything that begins with `start`, for many messages that do.
-    pub(super) fn begun(&self, start: &[u8]) -> Self {
+    pub(crate) fn begun(&self, start: &[u8]) -> Self {
         let mut begun = self.clone();
         begun.0.update(start);
         begun

@@ -28,6 +28,7 @@ pub use bypass::Bypass;
 pub use canonical::Canonical;
 pub use field::refuse_control_fields;
 pub use fingerprint::{Address, Fingerprinter};
+pub(crate) use mac::KeyedDigest;
 pub use scope::{CacheSecret, Scope};
 
 /// The name of an entry, and the proof that it is this request's.

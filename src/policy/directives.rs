@@ -140,11 +140,16 @@ impl Directives {
         }
     }
 
+    /// Takes away every demand for an answer other than the one that is stored.
+    pub const fn accept_stored(&mut self) {
+        self.lookup = Lookup::Allowed;
+        self.max_age = None;
+        self.min_fresh = None;
+    }
+
     fn held_to(mut self, operation: Operation, options: &PolicyOptions) -> Self {
         if !options.clients_may_bypass {
-            self.lookup = Lookup::Allowed;
-            self.max_age = None;
-            self.min_fresh = None;
+            self.accept_stored();
         }
         let ttl_max = if options.clients_may_extend {
             options.ttl_max

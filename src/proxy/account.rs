@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Asked, Proxy};
+use super::{Asked, Proxy, ProxyError};
+use crate::access::Denied;
 use crate::ledger::{Caller, Tags};
 use crate::policy::CacheStatus;
 use crate::price::Usd;
@@ -17,6 +18,9 @@ use crate::wire::{Operation, SpanIds, Usage};
 
 /// The outcome of a request that came to no answer: nothing was stored for it.
 const UNANSWERED: &str = "miss";
+
+/// The reason given for a request whose caller is turned away.
+const DENIED: &str = "denied";
 
 /// What is known of a request so far.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ pub(super) struct Account {
     status: Option<u16>,
     resolved_model: Option<String>,
     caller: Option<Caller>,
+    upstream: Arc<str>,
     tags: Tags,
     usage: Option<Usage>,
     saved: Option<Saved>,
@@ -55,6 +60,7 @@ impl Account {
             status: None,
             resolved_model: None,
             caller: None,
+            upstream: proxy.upstreams.default().name(),
             tags: Tags::default(),
             usage: None,
             saved: None,
@@ -86,6 +92,11 @@ impl Account {
     pub(super) fn asked_by(&mut self, caller: &Caller, tags: &Tags) {
         self.caller = Some(caller.clone());
         self.tags.clone_from(tags);
+    }
+
+    /// Notes the provider the request goes to.
+    pub(super) fn upstream(&mut self, name: Arc<str>) {
+        self.upstream = name;
     }
 
     /// Notes the model that answered, if the answer tells another name than was asked
@@ -144,6 +155,13 @@ impl Account {
         self.served = Served::Complete;
     }
 
+    /// The caller is turned away.
+    pub(super) fn denied(mut self, denied: Denied) -> ProxyError {
+        self.outcome(CacheStatus::Bypass { reason: DENIED });
+        self.failed(denied.code());
+        denied.into()
+    }
+
     /// There was no answer, or it broke off.
     pub(super) fn failed(mut self, reason: &'static str) {
         self.served = Served::Failed(reason);
@@ -163,7 +181,7 @@ impl Drop for Account {
             resolved_model: self.resolved_model.take(),
             caller: self.caller.take().unwrap_or_else(nobody),
             tags: std::mem::take(&mut self.tags),
-            upstream: self.proxy.upstream.name(),
+            upstream: Arc::clone(&self.upstream),
             outcome: self.outcome.map_or(UNANSWERED, CacheStatus::as_str),
             span: self.span,
         };

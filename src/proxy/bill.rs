@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::Proxy;
 use crate::ledger::{Caller, Tags};
+use crate::upstream::Upstream;
 use crate::usage::{Call, Ended, Subject};
 use crate::wire::trace_context::TRACEPARENT;
 use crate::wire::usage_reader::{Found, UsageReader};
@@ -40,6 +41,8 @@ pub(super) struct Led {
     /// The model asked for, where one was named.
     pub(super) model: Option<String>,
     pub(super) caller: Caller,
+    /// The provider that is called.
+    pub(super) upstream: Arc<Upstream>,
     pub(super) tags: Tags,
     /// What the cache did with the request.
     pub(super) outcome: &'static str,
@@ -158,7 +161,7 @@ impl Bill {
             model: self.led.model.clone(),
             caller: self.led.caller.clone(),
             tags: self.led.tags.clone(),
-            upstream: self.proxy.upstream.name(),
+            upstream: self.led.upstream.name(),
             outcome: self.led.outcome,
             span: self.span,
         };

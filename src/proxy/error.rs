@@ -1,5 +1,6 @@
 //! Why the proxy itself has no answer to give.
 
+use crate::access::Denied;
 use crate::flight::Failure;
 use crate::upstream::UpstreamError;
 
@@ -18,6 +19,9 @@ pub enum ProxyError {
     /// The provider's answer broke off.
     #[error("the upstream provider's answer broke off before it was complete")]
     UpstreamCut,
+    /// The caller is turned away.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The server is being stopped.
     #[error("the server is stopping; try again")]
     Stopping,
@@ -31,6 +35,7 @@ impl ProxyError {
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamCut => "upstream_cut",
+            Self::Denied(denied) => denied.code(),
             Self::Stopping => "overloaded",
         }
     }

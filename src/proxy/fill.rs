@@ -21,10 +21,10 @@ use super::lookup::Why;
 use super::recording::{Recorded, Recording, form_of};
 use super::seat::is_worth_another_try;
 use super::{Proxy, Question, Request};
+use crate::access::Principal;
 use crate::backend::Cached;
 use crate::entry::{Entry, Meta};
 use crate::flight::{Alone, Failure, Form, Head, Producer};
-use crate::key::Scope;
 use crate::policy::{Refusal, freshness, gate};
 use crate::upstream::{Answer, BodyStream, Call, CallBody, UpstreamError, forwardable, returnable};
 use crate::wire::{Operation, json};
@@ -74,6 +74,7 @@ impl Proxy {
             operation,
             model: (!model.is_empty()).then(|| model.to_owned()),
             caller: request.principal.caller.clone(),
+            upstream: Arc::clone(&request.upstream),
             tags: request.tags.clone(),
             outcome: why.as_str(),
             span: request.asked.span,
@@ -95,8 +96,11 @@ impl Proxy {
     }
 
     /// Learns from an answer whether the provider accepts the credential.
-    pub(super) fn note_standing(&self, scope: &Scope, status: StatusCode) {
-        if status.is_success() {
+    pub(super) fn note_standing(&self, principal: &Principal, status: StatusCode) {
+        let scope = &principal.scope;
+        if principal.is_ours {
+            // What the provider thinks of the operator's credential is not the caller's fault.
+        } else if status.is_success() {
             self.standings.accept(scope);
         } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             self.standings.refuse(scope);
@@ -116,7 +120,7 @@ impl Proxy {
             Ok(Ok(answer)) => answer,
         };
         bill.status(answer.status);
-        self.note_standing(&question.request.principal.scope, answer.status);
+        self.note_standing(&question.request.principal, answer.status);
         let Answer {
             status,
             headers,
@@ -248,7 +252,7 @@ impl Proxy {
         let facts = &question.identified.facts;
         let mut meta = Meta {
             model: facts.model.clone(),
-            upstream: self.upstream.identity().to_owned(),
+            upstream: question.request.upstream.identity().to_owned(),
             status: came.status.as_u16(),
             took_millis: u32::try_from(came.took.as_millis()).unwrap_or(u32::MAX),
             content_type: content_type(&came.headers),
@@ -315,7 +319,8 @@ impl Proxy {
         bill: &Bill,
     ) -> Result<Answer, UpstreamError> {
         let asked = &request.asked;
-        self.upstream
+        request
+            .upstream
             .send(Call {
                 method: asked.method.clone(),
                 path_and_query: asked.path_and_query.clone(),

@@ -32,6 +32,7 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
+            upstream,
             tags,
             directives: _,
             mut account,
@@ -45,7 +46,8 @@ impl Proxy {
                 span: asked.span,
                 operation: account.operation(),
                 model: account.model_asked().map(str::to_owned),
-                caller: principal.caller,
+                caller: principal.caller.clone(),
+                upstream: Arc::clone(&upstream),
                 tags,
                 outcome: outcome.as_str(),
             },
@@ -62,7 +64,7 @@ impl Proxy {
             headers: bill.headers(headers),
             body,
         };
-        let answer = match self.upstream.send(call).await {
+        let answer = match upstream.send(call).await {
             Ok(answer) => answer,
             Err(error) => {
                 let error = log_failure(bill.request_id(), &error);
@@ -75,7 +77,7 @@ impl Proxy {
         if method == Method::POST && answer.status.is_success() {
             bill.reads(form_of(&answer.headers, &[]) == Form::Stream);
         }
-        self.note_standing(&principal.scope, answer.status);
+        self.note_standing(&principal, answer.status);
         let mut headers = returnable(&answer.headers);
         outcome.write(&mut headers);
         account.status(answer.status.as_u16());

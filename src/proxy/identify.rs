@@ -6,7 +6,7 @@ use http::Method;
 
 use super::batch::IdentifiedItems;
 use super::keys::Keys;
-use super::{Admitted, Asked, Proxy};
+use super::{Admitted, Proxy};
 use crate::key::{Address, Bypass, Fingerprinter, Key};
 use crate::operation::{Adapter, BatchAdapter, Family, QuestionFacts, family};
 use crate::policy::Lookup;
@@ -66,8 +66,7 @@ impl Proxy {
             Family::One(adapter) => self
                 .identify_one(adapter, admitted, body, fingerprinter)
                 .map(|identified| Named::One(adapter, identified)),
-            Family::Many(adapter) => self
-                .identify_items(adapter, admitted, body, fingerprinter)
+            Family::Many(adapter) => Self::identify_items(adapter, admitted, body, fingerprinter)
                 .map(|identified| Named::Many(adapter, identified)),
         };
         named.map_err(Bypass::as_str)
@@ -86,7 +85,7 @@ impl Proxy {
         fingerprinter: &Fingerprinter,
     ) -> Result<Arc<Identified>, Bypass> {
         let scope = &admitted.principal.scope;
-        let address = self.address(adapter.operation(), &admitted.asked);
+        let address = admitted.address(adapter.operation());
         let digest = fingerprinter.raw_digest(scope, &address, body);
         if let Some(identified) = self.memo.get(&digest) {
             return Ok(identified);
@@ -96,7 +95,7 @@ impl Proxy {
         } else {
             json::parse(body)?
         };
-        let question = adapter.read(&request, self.upstream.kind(), &self.policy)?;
+        let question = adapter.read(&request, admitted.upstream.kind(), &self.policy)?;
         let identified = Arc::new(Identified {
             key: fingerprinter.key(scope, &address, &question.canonical),
             facts: question.facts,
@@ -116,19 +115,22 @@ impl Proxy {
         let Family::One(adapter) = family(operation)? else {
             return None;
         };
-        let kind = self.upstream.kind();
+        let kind = admitted.upstream.kind();
         let question = adapter.read(&Json::Null, kind, &self.policy).ok()?;
         let address = Address {
             path,
             query: None,
-            ..self.address(operation, &admitted.asked)
+            ..admitted.address(operation)
         };
         let scope = &admitted.principal.scope;
         Some(keys.fingerprinter.key(scope, &address, &question.canonical))
     }
+}
 
-    /// Where a request is going.
-    pub(super) fn address<'a>(&'a self, operation: Operation, asked: &'a Asked) -> Address<'a> {
+impl Admitted {
+    /// Where the request is going.
+    pub(super) fn address(&self, operation: Operation) -> Address<'_> {
+        let asked = &self.asked;
         let (path, query) = match asked.path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (asked.path_and_query.as_str(), None),

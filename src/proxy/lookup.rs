@@ -11,7 +11,7 @@ use crate::backend::Cached;
 use crate::key::headers::{self, Role};
 use crate::policy::cache_status::{Staleness, Tier};
 use crate::policy::{CacheStatus, Freshness, Lookup, freshness};
-use crate::upstream::{Call, CallBody};
+use crate::upstream::{Call, CallBody, Upstream};
 
 /// How long the provider may take to say whether it accepts a credential.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -119,7 +119,7 @@ impl Proxy {
     /// request that has just missed a fill that was ending.
     pub(super) fn look_again(&self, question: &Question) -> Option<(Arc<Cached>, CacheStatus)> {
         let cached = self.store.lookup_memory(&question.identified.key)?;
-        let accepted = self.standings.of(&question.request.principal.scope) == Standing::Accepted;
+        let accepted = self.standing(&question.request) == Standing::Accepted;
         match self.freshness(&question.request, &cached) {
             Freshness::Fresh { ttl } if accepted => {
                 let tier = Tier::Memory;
@@ -149,9 +149,21 @@ impl Proxy {
         }
     }
 
+    /// What is known of the caller's credential. Our own keys have been judged already.
+    pub(super) fn standing(&self, request: &Request) -> Standing {
+        if request.principal.is_ours {
+            Standing::Accepted
+        } else {
+            self.standings.of(&request.principal.scope)
+        }
+    }
+
     /// Whether stored answers may be given to this caller: the provider is known to
     /// accept its credential. It is asked if that is not known.
     pub(super) async fn may_have_stored(&self, request: &Request) -> bool {
+        if request.principal.is_ours {
+            return true;
+        }
         let scope = &request.principal.scope;
         let standing = self.standings.of(scope);
         if standing == Standing::Accepted {
@@ -160,7 +172,7 @@ impl Proxy {
         let headers = &request.asked.headers;
         match self
             .standings
-            .ask_once(scope, || self.ask_about(headers))
+            .ask_once(scope, || self.ask_about(&request.upstream, headers))
             .await
         {
             Verdict::Accepted => true,
@@ -171,7 +183,7 @@ impl Proxy {
 
     /// Asks the provider for its list of models, which costs nothing, to learn
     /// whether it accepts the credential in `headers`.
-    async fn ask_about(&self, request: &HeaderMap) -> Verdict {
+    async fn ask_about(&self, upstream: &Upstream, request: &HeaderMap) -> Verdict {
         let credentials: HeaderMap = request
             .iter()
             .filter(|(name, _)| {
@@ -185,7 +197,7 @@ impl Proxy {
             headers: credentials,
             body: CallBody::Empty,
         };
-        match tokio::time::timeout(PROBE_TIMEOUT, self.upstream.send(call)).await {
+        match tokio::time::timeout(PROBE_TIMEOUT, upstream.send(call)).await {
             Err(_elapsed) => Verdict::Unreachable,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the upstream could not be asked about a credential");

@@ -13,6 +13,7 @@ mod forward;
 mod identify;
 mod keys;
 mod lookup;
+mod prepare;
 mod recording;
 mod reply;
 mod seat;
@@ -26,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{self, AccessOptions, Callers, Principal, Standings};
+use crate::access::{AccessOptions, Denied, Door, Keyring, Principal, Standings};
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
@@ -36,7 +37,7 @@ use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal};
 use crate::price::Tariff;
 use crate::telemetry::{Otlp, RequestMetrics};
-use crate::upstream::{CallBody, ClientStream, Upstream};
+use crate::upstream::{CallBody, ClientStream, Upstream, Upstreams};
 use crate::usage::Journal;
 use crate::wire::{Operation, SpanIds};
 
@@ -62,11 +63,11 @@ const TURNED_AWAY: &str = "turned-away";
 /// The parts a request passes through on its way.
 #[derive(Debug)]
 pub struct Proxy {
-    upstream: Arc<Upstream>,
+    upstreams: Arc<Upstreams>,
     store: Store,
     flights: Arc<Flights>,
     standings: Standings,
-    callers: Callers,
+    door: Door,
     secrets: watch::Receiver<Arc<CacheSecret>>,
     keys: LastKeys,
     memo: Memo,
@@ -91,6 +92,8 @@ pub struct ProxyOptions {
     pub flight: FlightOptions,
     /// Credentials.
     pub access: AccessOptions,
+    /// The keys that were given out.
+    pub keyring: Arc<Keyring>,
     /// Prices.
     pub tariff: Arc<Tariff>,
     /// Where traces and metrics are sent; `None` if nowhere.
@@ -119,6 +122,7 @@ pub struct Asked {
 struct Admitted {
     asked: Asked,
     principal: Principal,
+    upstream: Arc<Upstream>,
     tags: Tags,
     directives: Directives,
     account: Account,
@@ -130,6 +134,7 @@ struct Request {
     asked: Asked,
     body: Bytes,
     principal: Principal,
+    upstream: Arc<Upstream>,
     tags: Tags,
     directives: Directives,
     began: UnixMillis,
@@ -146,7 +151,7 @@ struct Question {
 impl Proxy {
     /// Puts the parts together.
     pub fn new(
-        upstream: Arc<Upstream>,
+        upstreams: Arc<Upstreams>,
         store: Store,
         journal: Journal,
         options: ProxyOptions,
@@ -156,16 +161,17 @@ impl Proxy {
             policy,
             flight,
             access,
+            keyring,
             tariff,
             otlp,
         } = options;
         Arc::new(Self {
-            upstream,
+            upstreams,
             secrets: store.secrets(),
             store,
             flights: Flights::new(flight),
+            door: Door::new(access.mode, keyring, Arc::clone(&clock)),
             standings: Standings::new(access),
-            callers: Callers::new(),
             keys: LastKeys::empty(),
             memo: Memo::new(MEMO_ENTRIES),
             policy,
@@ -193,7 +199,11 @@ impl Proxy {
         body: Bytes,
     ) -> Result<Reply, ProxyError> {
         let keys = self.keys();
-        let admitted = self.admit(operation, asked, &keys);
+        let mut admitted = self.admit(operation, asked, &keys)?;
+        let body = match self.prepare(&mut admitted, body) {
+            Ok(body) => body,
+            Err(denied) => return Err(admitted.account.denied(denied)),
+        };
         let named = match self.identify(operation, &admitted, &body, &keys.fingerprinter) {
             Ok(named) => named,
             Err(reason) => return self.forward(reason, admitted, CallBody::of(body)).await,
@@ -201,6 +211,7 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
+            upstream,
             tags,
             directives,
             mut account,
@@ -210,6 +221,7 @@ impl Proxy {
             asked,
             body,
             principal,
+            upstream,
             tags,
             directives,
             began: self.clock.unix_millis(),
@@ -259,7 +271,8 @@ impl Proxy {
         asked: Asked,
         body: Option<ClientStream>,
     ) -> Result<Reply, ProxyError> {
-        let admitted = self.admit(Operation::Passthrough, asked, &self.keys());
+        let mut admitted = self.admit(Operation::Passthrough, asked, &self.keys())?;
+        admitted.bring_credential();
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
         self.forward(identify::PASSTHROUGH, admitted, body).await
     }
@@ -277,7 +290,8 @@ impl Proxy {
         paths: &[&str],
     ) -> Result<Reply, ProxyError> {
         let keys = self.keys();
-        let admitted = self.admit(Operation::Passthrough, asked, &keys);
+        let mut admitted = self.admit(Operation::Passthrough, asked, &keys)?;
+        admitted.bring_credential();
         let outdated: Vec<Key> = paths
             .iter()
             .filter_map(|path| self.key_of_address(operation, path, &admitted, &keys))
@@ -321,29 +335,67 @@ impl Proxy {
 
     /// Step one: who asks, and what of the cache. From here on the request has an
     /// account.
-    fn admit(self: &Arc<Self>, operation: Operation, mut asked: Asked, keys: &Keys) -> Admitted {
+    ///
+    /// # Errors
+    /// If the caller is turned away; that is accounted for.
+    fn admit(
+        self: &Arc<Self>,
+        operation: Operation,
+        mut asked: Asked,
+        keys: &Keys,
+    ) -> Result<Admitted, ProxyError> {
         if let Some(otlp) = &self.otlp {
             asked.span = Some(otlp.admit(&mut asked.headers));
         }
         let mut account = Account::open(self, operation, &asked);
-        let directives = Directives::of(&asked.headers, operation, &self.policy);
-        let own = self.upstream.own_credential();
-        let principal = access::admit(&mut asked.headers, &keys.secret, own, &self.callers);
-        let tags = tags(&asked.headers);
+        let mut directives = Directives::of(&asked.headers, operation, &self.policy);
+        let upstream = Arc::clone(self.upstreams.default());
+        let own = upstream.own_credential();
+        let principal = match self.door.admit(&mut asked.headers, &keys.secret, own) {
+            Ok(principal) => principal,
+            Err(denied) => return Err(account.denied(denied)),
+        };
+        let tags = tags(&asked.headers, &principal);
         account.asked_by(&principal.caller, &tags);
-        Admitted {
+        if !principal.rights.allow_operation(operation) {
+            return Err(account.denied(Denied::Operation));
+        }
+        principal.rights.clamp(&mut directives);
+        Ok(Admitted {
             asked,
             principal,
+            upstream,
             tags,
             directives,
             account,
+        })
+    }
+}
+
+impl Admitted {
+    /// Sends the request to another provider than the default one.
+    fn go_to(&mut self, upstream: Arc<Upstream>) {
+        self.account.upstream(upstream.name());
+        self.upstream = upstream;
+    }
+
+    /// Gives the request the operator's credential, where the caller has shown one that
+    /// means nothing to the provider.
+    fn bring_credential(&mut self) {
+        if self.principal.is_ours
+            && let Some((name, value)) = self.upstream.own_credential()
+        {
+            self.asked.headers.insert(name, value);
         }
     }
 }
 
-/// What the client calls requests like this one, for reports: `x-cache-tags: a, b`.
-fn tags(headers: &HeaderMap) -> Tags {
+/// What requests like this one are called in reports: by the client, as
+/// `x-cache-tags: a, b`, and by whoever made its key.
+fn tags(headers: &HeaderMap, principal: &Principal) -> Tags {
+    let own = &principal.rights.tags;
     let lists = headers.get_all(X_CACHE_TAGS);
     let words = lists.iter().filter_map(|list| list.to_str().ok());
-    Tags::of(words.flat_map(|list| list.split(',')))
+    let words = words.flat_map(|list| list.split(','));
+    Tags::of(own.iter().chain(words))
 }

@@ -202,7 +202,7 @@ impl Proxy {
         lead: Lead,
     ) -> Result<Reply, ProxyError> {
         let status = refusal.as_ref().map(|(head, _)| head.status);
-        let known = self.standings.of(&question.request.principal.scope) != Standing::Unknown;
+        let known = self.standing(&question.request) != Standing::Unknown;
         if let Some(cached) = lead.fallback
             && known
             && status.is_none_or(may_be_stood_in_for)

@@ -8,6 +8,7 @@
 mod error;
 mod headers;
 mod options;
+mod upstreams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use error::UpstreamError;
 pub use headers::{forwardable, returnable};
 pub use options::{UpstreamBase, UpstreamOptions};
 pub use reqwest::Url;
+pub use upstreams::{Route, Upstreams};
 
 /// A body that arrives piece by piece.
 pub type BodyStream = BoxStream<'static, Result<Bytes, UpstreamError>>;

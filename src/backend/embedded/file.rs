@@ -19,8 +19,8 @@ pub(super) const PAGE_BYTES: u64 = 8192;
 const LOG_PAGES: i64 = 256;
 
 /// What each version of the schema added to the one before.
-const SCHEMAS: [(i64, &str); 2] = [(1, ENTRIES), (SCHEMA_VERSION, BOOKS)];
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMAS: [(i64, &str); 3] = [(1, ENTRIES), (2, BOOKS), (SCHEMA_VERSION, DOCUMENTS)];
+const SCHEMA_VERSION: i64 = 3;
 /// "Rpri", so that `file` and `sqlite3` can tell whose file it is.
 const APPLICATION_ID: i64 = 0x5270_7269;
 /// How long to wait for another process that holds the file.
@@ -92,8 +92,22 @@ const BOOKS: &str = "
     CREATE INDEX objects_by_expiry ON objects (expires_at);
 ";
 
+/// A document whose content is null was removed.
+const DOCUMENTS: &str = "
+    CREATE TABLE documents (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        expires_at INTEGER,
+        content BLOB,
+        PRIMARY KEY (kind, id)
+    ) STRICT;
+    CREATE UNIQUE INDEX documents_by_revision ON documents (kind, revision);
+    CREATE INDEX documents_by_expiry ON documents (expires_at) WHERE expires_at IS NOT NULL;
+";
+
 /// Every table, to see that it can be read.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "entries",
     "records",
     "usage_labels",
@@ -101,6 +115,7 @@ const TABLES: [&str; 7] = [
     "usage_bucket",
     "usage_writer",
     "objects",
+    "documents",
 ];
 
 /// Makes the folder, for this user alone, unless it is there.

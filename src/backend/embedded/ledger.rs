@@ -58,7 +58,9 @@ impl Ledger for Embedded {
         async move {
             match write.await? {
                 Done::Posted(posted) => Ok(posted),
-                Done::Written | Done::Kept(_) | Done::Removed(_) => Err(mistaken()),
+                Done::Written | Done::Kept(_) | Done::Removed(_) | Done::Changed(_) => {
+                    Err(mistaken())
+                }
             }
         }
         .boxed()

@@ -6,6 +6,7 @@
 //! key-value stores: it keeps the smallest file, gives space back, loses nothing
 //! on `kill -9`, and the same file holds what has to be queried.
 
+mod documents;
 mod error;
 mod file;
 mod ledger;
@@ -189,7 +190,9 @@ impl Records for Embedded {
         async move {
             match write.await? {
                 Done::Kept(record) => Ok(record),
-                Done::Written | Done::Posted(_) | Done::Removed(_) => Err(mistaken()),
+                Done::Written | Done::Posted(_) | Done::Removed(_) | Done::Changed(_) => {
+                    Err(mistaken())
+                }
             }
         }
         .boxed()

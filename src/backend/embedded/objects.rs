@@ -43,7 +43,9 @@ impl Objects for Embedded {
         async move {
             match write.await? {
                 Done::Removed(was_there) => Ok(was_there),
-                Done::Written | Done::Kept(_) | Done::Posted(_) => Err(mistaken()),
+                Done::Written | Done::Kept(_) | Done::Posted(_) | Done::Changed(_) => {
+                    Err(mistaken())
+                }
             }
         }
         .boxed()

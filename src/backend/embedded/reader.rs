@@ -9,8 +9,8 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::oneshot;
 
-use super::{Shared, file, ledger, objects, receive, signed};
-use crate::backend::{BackendError, Lines, ObjectName, Revision, Size};
+use super::{Shared, documents, file, ledger, objects, receive, signed};
+use crate::backend::{BackendError, Changes, Lines, ObjectName, Revision, Size};
 use crate::ledger::{Granularity, Start};
 
 /// How long an entry counts as just used, in milliseconds: noting each use would
@@ -38,6 +38,8 @@ pub(super) enum Question {
     Object(ObjectName, Reply<Option<Bytes>>),
     /// Every object of a kind.
     ObjectsOf(&'static str, Reply<Vec<(String, Bytes)>>),
+    /// What has changed in kinds of documents since a revision of each.
+    Changes(Vec<(&'static str, Revision)>, Reply<Vec<Changes>>),
 }
 
 /// Answers questions until nobody can ask any more.
@@ -67,6 +69,9 @@ pub(super) fn run(shared: &Shared, questions: &Mutex<Receiver<Question>>) {
             }),
             Question::ObjectsOf(kind, reply) => reader.reply(reply, |reader| {
                 objects::list(reader.connection()?, shared.now(), kind)
+            }),
+            Question::Changes(since, reply) => reader.reply(reply, |reader| {
+                documents::changes(reader.connection()?, shared.now(), &since)
             }),
         }
     }

@@ -11,8 +11,8 @@ use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::room::{self, Room};
-use super::{Shared, file, ledger, objects, signed};
-use crate::backend::{BackendError, ObjectName, Posted, Record};
+use super::{Shared, documents, file, ledger, objects, signed};
+use crate::backend::{BackendError, Change, ObjectName, Posted, Record, Revision};
 use crate::ledger::Batch;
 
 /// A batch is committed when it has this many jobs,
@@ -50,6 +50,8 @@ pub(super) enum Work {
     PutObject(ObjectName, Bytes, Duration),
     /// That there is no object.
     RemoveObject(ObjectName),
+    /// A change of a document.
+    Change(Change),
 }
 
 /// What became of it.
@@ -63,6 +65,8 @@ pub(super) enum Done {
     Posted(Posted),
     /// Whether there was an object.
     Removed(bool),
+    /// The revision a change got; `None` if the document was not as it had been seen.
+    Changed(Option<Revision>),
 }
 
 /// The one who writes.
@@ -173,6 +177,9 @@ impl Writer {
             Work::RemoveObject(name) => {
                 objects::remove(connection, self.shared.now(), &name).map(Done::Removed)
             }
+            Work::Change(change) => {
+                documents::change(connection, self.shared.now(), &change).map(Done::Changed)
+            }
         }
     }
 
@@ -250,6 +257,7 @@ impl Writer {
             room::sweep(&transaction, now, SWEPT_MAX)?;
             ledger::sweep(&transaction, self.shared.clock.unix_millis())?;
             objects::sweep(&transaction, now)?;
+            documents::sweep(&transaction, now)?;
             self.room.measure(&transaction)?;
             self.room.make(&transaction, now)?;
             transaction.commit()?;
@@ -321,7 +329,11 @@ impl Job {
         match &self.work {
             Work::Put(_, record) => record.sealed.len(),
             Work::PutObject(_, content, _) => content.len(),
-            Work::Remove(_) | Work::GetOrCreate(..) | Work::Post(_) | Work::RemoveObject(_) => 0,
+            Work::Remove(_)
+            | Work::GetOrCreate(..)
+            | Work::Post(_)
+            | Work::RemoveObject(_)
+            | Work::Change(_) => 0,
         }
     }
 }

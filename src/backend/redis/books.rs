@@ -2,8 +2,9 @@
 //! own.
 //!
 //! Everything the ledger has is under `<prefix>:{usage}:`, everything of a kind of
-//! objects under `<prefix>:{objects:<kind>}`. The hash tags are ours alone: they keep
-//! together on one node of a Cluster what one script writes. Every key has a time to
+//! objects under `<prefix>:{objects:<kind>}`, every document under
+//! `<prefix>:{documents}:`. The hash tags are ours alone: they keep together on one node
+//! of a Cluster what one script writes. Every key but those of documents has a time to
 //! live.
 
 use std::sync::Arc;
@@ -55,6 +56,15 @@ impl Books {
     pub(super) async fn run(&self, call: &Call) -> Result<i64, BackendError> {
         let request = Request::Script(call);
         first(self.link.ask(request, WRITE_TIMEOUT).await?)
+    }
+
+    /// What a script that only reads answers.
+    pub(super) async fn ask_script<T: FromRedisValue>(
+        &self,
+        call: &Call,
+    ) -> Result<T, BackendError> {
+        let request = Request::Script(call);
+        first(self.link.ask(request, READ_TIMEOUT).await?)
     }
 
     /// The answer of a command that reads.

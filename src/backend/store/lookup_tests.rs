@@ -26,8 +26,7 @@ fn store() -> (Arc<Scripted>, Store) {
         memory: Memory::new(16 << 20),
         backed: Some(Backed { queue, guard }),
         secrets: Secrets::new(None, None).unwrap(),
-        ledger: Arc::clone(&in_process) as _,
-        objects: in_process,
+        rest: crate::backend::store::Rest::of(in_process),
         clock: Arc::new(SystemClock),
     }));
     (scripted, store)

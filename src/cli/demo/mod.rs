@@ -14,12 +14,12 @@ use futures_util::future::try_join_all;
 use secrecy::ExposeSecret as _;
 
 use self::client::{Client, Counts};
-use crate::access::Made;
 use crate::app::{App, start_mock};
 use crate::config::Config;
 use crate::ledger::{Counter, Granularity, Tally};
 use crate::mock::MockOptions;
 use crate::price::Usd;
+use crate::secret_file::Kept;
 use crate::telemetry::Exporter;
 use crate::upstream::{Upstream, UpstreamBase};
 use crate::usage::books::{Query, Shape};
@@ -281,7 +281,7 @@ fn show_books((entries, bytes): (u64, u64), used: &Tally) {
     clippy::print_stdout,
     reason = "the demo is for the person at the terminal"
 )]
-fn show_invitation(address: &str, admin_key: Option<&Made>) {
+fn show_invitation(address: &str, admin_key: Option<&Kept>) {
     println!("  Now try it yourself; it goes on serving until you press Ctrl-C.\n");
     println!("  base_url = \"http://{address}/v1\"");
     println!(
@@ -289,7 +289,7 @@ fn show_invitation(address: &str, admin_key: Option<&Made>) {
          -H 'content-type: application/json' \
          -d '{{\"model\":\"{MODEL}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'"
     );
-    let key = admin_key.map_or("$REPRISE_ADMIN_KEY", |made| made.key.expose_secret());
+    let key = admin_key.map_or("$REPRISE_ADMIN_KEY", |made| made.secret.expose_secret());
     println!(
         "  curl 'http://{address}/admin/v1/usage?granularity=total&group_by=model,outcome' \
          -H 'authorization: Bearer {key}'\n"

@@ -97,7 +97,7 @@ impl Proxy {
             Ok(answer) => answer,
         };
         bill.status(answer.status);
-        self.note_standing(&request.principal.scope, answer.status);
+        self.note_standing(&request.principal, answer.status);
         if is_worth_another_try(answer.status) {
             producer.count_failure();
         }
@@ -188,7 +188,7 @@ impl Proxy {
             0
         };
         let mut reading = Reading::new(
-            (batch.adapter, self.upstream.kind()),
+            (batch.adapter, batch.request.upstream.kind()),
             items.len(),
             raw_bytes_max,
         );

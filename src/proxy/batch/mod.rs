@@ -106,15 +106,14 @@ impl Proxy {
     /// # Errors
     /// If the request must not be answered from the store, with the reason.
     pub(super) fn identify_items(
-        &self,
         adapter: &'static dyn BatchAdapter,
         admitted: &Admitted,
         body: &[u8],
         fingerprinter: &Fingerprinter,
     ) -> Result<IdentifiedItems, Bypass> {
         let request = json::parse(body)?;
-        let question = adapter.read(&request, self.upstream.kind())?;
-        let address = self.address(adapter.operation(), &admitted.asked);
+        let question = adapter.read(&request, admitted.upstream.kind())?;
+        let address = admitted.address(adapter.operation());
         let keys = fingerprinter.item_keys(
             &admitted.principal.scope,
             &address,
@@ -139,7 +138,7 @@ impl Proxy {
             account.failed(ProxyError::CacheOnlyMiss.code());
             return Err(ProxyError::CacheOnlyMiss);
         }
-        if self.is_over_limit(&batch, &slots) {
+        if Self::is_over_limit(&batch, &slots) {
             let reason = Bypass::OverLimit.as_str();
             return self.forward_whole(&batch, reason, account).await;
         }
@@ -166,7 +165,7 @@ impl Proxy {
             }
             Unfilled::Failed(_) => None,
         };
-        let known = self.standings.of(&batch.request.principal.scope) != Standing::Unknown;
+        let known = self.standing(&batch.request) != Standing::Unknown;
         let why = Staleness::Error(status);
         if known
             && status.is_none_or(may_be_stood_in_for)
@@ -194,7 +193,7 @@ impl Proxy {
 
     /// Whether what is stored is already more than the upstream would have answered
     /// at once: the request would have been refused, and is the upstream's to refuse.
-    fn is_over_limit(&self, batch: &Batch, slots: &Slots) -> bool {
+    fn is_over_limit(batch: &Batch, slots: &Slots) -> bool {
         let known = || {
             let given = batch
                 .identified
@@ -206,7 +205,7 @@ impl Proxy {
                 sum.saturating_add(usage.map_or(0, |usage| usage.input))
             })
         };
-        let max = batch.adapter.tokens_max(self.upstream.kind());
+        let max = batch.adapter.tokens_max(batch.request.upstream.kind());
         !batch.request.directives.only_if_cached && max.is_some_and(|max| known() > max)
     }
 
@@ -220,6 +219,7 @@ impl Proxy {
         let admitted = Admitted {
             asked: batch.request.asked.clone(),
             principal: batch.request.principal.clone(),
+            upstream: Arc::clone(&batch.request.upstream),
             tags: batch.request.tags.clone(),
             directives: batch.request.directives,
             account,

@@ -181,7 +181,7 @@ impl Proxy {
         item: usize,
     ) -> Option<(Key, Arc<Cached>)> {
         if slots.why_of(item) != Some(Why::Absent)
-            || self.standings.of(&batch.request.principal.scope) != Standing::Accepted
+            || self.standing(&batch.request) != Standing::Accepted
         {
             return None;
         }

@@ -1,0 +1,76 @@
+//! Why a caller is turned away.
+
+/// Why a caller is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// It brings no key.
+    #[error("this server needs an API key of its own, as `Authorization: Bearer rpk_…`")]
+    NoKey,
+    /// It brings a key that is not one of ours, or was revoked.
+    #[error("this API key is not known here; it may have been revoked")]
+    UnknownKey,
+    /// Its key has been switched off.
+    #[error("this API key is switched off")]
+    Disabled,
+    /// Its key has ended.
+    #[error("this API key has expired")]
+    Expired,
+    /// It brings a token that cannot be accepted.
+    #[error("this token is not accepted: {0}")]
+    Token(TokenFault),
+    /// It brings one of our keys to a server that passes the provider's through.
+    #[error(
+        "this is an API key of Reprise, and this server passes the provider's keys through: set REPRISE_ACCESS=keys, or bring a key of the provider"
+    )]
+    WrongMode,
+    /// The keys have not been read from the backend yet.
+    #[error("the API keys cannot be read yet, because their store is away; try again")]
+    NotReady,
+    /// It may not use this endpoint.
+    #[error("this API key may not use this endpoint")]
+    Operation,
+    /// It may not use this model.
+    #[error("this API key may not use this model")]
+    Model,
+    /// It may only use some models, and the request does not say which it asks for.
+    #[error("this API key may only use some models, and no model can be read in the request")]
+    ModelUnread,
+}
+
+/// What is wrong with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// It is none, or signed by somebody else.
+    #[error("its signature does not fit")]
+    Signature,
+    /// Its time is over, or has not come.
+    #[error("it is not valid at this time")]
+    Time,
+    /// It is from or for somebody else.
+    #[error("its issuer or audience is another")]
+    Audience,
+    /// It does not say who it stands for.
+    #[error("it does not say who it stands for")]
+    Subject,
+    /// It was revoked.
+    #[error("it was revoked")]
+    Revoked,
+    /// The keys it would be checked with are not known.
+    #[error("the keys it would be checked with are not known yet")]
+    NoKeys,
+}
+
+impl Denied {
+    /// The `code` of the error envelope.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoKey | Self::UnknownKey | Self::Disabled | Self::Expired | Self::WrongMode => {
+                "invalid_api_key"
+            }
+            Self::Token(_) => "invalid_token",
+            Self::NotReady => "keys_unavailable",
+            Self::Operation => "operation_not_allowed",
+            Self::Model | Self::ModelUnread => "model_not_allowed",
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Step one: who asks.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use quick_cache::sync::Cache;
+
+use super::keyring::{self, Keyring};
+use super::{AccessMode, Denied, Isolation, Principal, Rights};
+use crate::clock::Clock;
+use crate::key::{CacheSecret, Scope, headers};
+use crate::ledger::Caller;
+
+/// How many callers' names are remembered.
+const CALLERS_MAX: usize = 10_000;
+
+/// The client's word for a group of its requests that is to be kept apart.
+const X_CACHE_NAMESPACE: HeaderName = HeaderName::from_static("x-cache-namespace");
+
+/// Who may come in.
+#[derive(Debug)]
+pub struct Door {
+    mode: AccessMode,
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    all: Arc<Rights>,
+    /// The callers seen lately, so that a request need not make up their names again.
+    callers: Cache<Scope, Caller>,
+}
+
+impl Door {
+    /// A door in one of its modes.
+    pub fn new(mode: AccessMode, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            mode,
+            keyring,
+            clock,
+            all: Arc::default(),
+            callers: Cache::new(CALLERS_MAX),
+        }
+    }
+
+    /// Says who asks, and takes from the request what only said so to us. In
+    /// pass-through mode a caller who brings no credential is lent the operator's, `own`.
+    ///
+    /// # Errors
+    /// If the caller may not come in.
+    pub fn admit(
+        &self,
+        request: &mut HeaderMap,
+        secret: &CacheSecret,
+        own: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Principal, Denied> {
+        match self.mode {
+            AccessMode::PassThrough => self.pass_through(request, secret, own),
+            AccessMode::Keys => self.by_key(request, secret),
+        }
+    }
+
+    fn pass_through(
+        &self,
+        request: &mut HeaderMap,
+        secret: &CacheSecret,
+        own: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Principal, Denied> {
+        if presented(request).is_some_and(|key| key.starts_with(keyring::PREFIX)) {
+            return Err(Denied::WrongMode);
+        }
+        if let Some((name, value)) = own
+            && headers::credentials(request).is_empty()
+        {
+            request.insert(name, value);
+        }
+        let scope = Scope::derive(secret, &headers::credentials(request));
+        Ok(Principal {
+            caller: self.named_by(&scope),
+            scope,
+            rights: Arc::clone(&self.all),
+            is_ours: false,
+        })
+    }
+
+    fn by_key(&self, request: &mut HeaderMap, secret: &CacheSecret) -> Result<Principal, Denied> {
+        let key = presented(request).ok_or(Denied::NoKey)?;
+        let record = self.keyring.find(key).ok_or(Denied::UnknownKey)?;
+        if record.disabled {
+            return Err(Denied::Disabled);
+        }
+        if !record.is_good(self.clock.unix_millis()) {
+            return Err(Denied::Expired);
+        }
+        let namespace = request.get(X_CACHE_NAMESPACE);
+        let namespace = namespace.filter(|_| record.rights.namespaces);
+        let scope = scope_of(
+            secret,
+            &record.tenant,
+            &record.id,
+            &record.rights,
+            namespace,
+        );
+        for name in headers::credential_names() {
+            request.remove(name);
+        }
+        Ok(Principal {
+            caller: Caller {
+                key: record.id.as_str().into(),
+                tenant: record.tenant.as_str().into(),
+            },
+            scope,
+            rights: Arc::new(record.rights.clone()),
+            is_ours: true,
+        })
+    }
+
+    /// The names of a caller of whom only the credential is known: it is its own tenant.
+    /// They are the same at every start, and tell nothing of the credential.
+    fn named_by(&self, scope: &Scope) -> Caller {
+        if let Some(caller) = self.callers.get(scope) {
+            return caller;
+        }
+        let name: Arc<str> = format!("cred_{}", scope.name()).into();
+        let caller = Caller {
+            key: Arc::clone(&name),
+            tenant: name,
+        };
+        self.callers.insert(*scope, caller.clone());
+        caller
+    }
+}
+
+/// The isolation boundary of one of our keys.
+fn scope_of(
+    secret: &CacheSecret,
+    tenant: &str,
+    key: &str,
+    rights: &Rights,
+    namespace: Option<&HeaderValue>,
+) -> Scope {
+    let mut parts: Vec<(&str, &[u8])> = match &rights.isolation {
+        Isolation::Tenant => vec![("tenant", tenant.as_bytes())],
+        Isolation::Key => vec![("tenant", tenant.as_bytes()), ("key", key.as_bytes())],
+        Isolation::Shared(name) => vec![("shared", name.as_bytes())],
+    };
+    if let Some(namespace) = namespace {
+        parts.push(("namespace", namespace.as_bytes()));
+    }
+    Scope::derive(secret, &parts)
+}
+
+/// The key a caller brings, in whichever header its SDK puts it.
+pub fn presented(request: &HeaderMap) -> Option<&str> {
+    let bearer = request
+        .get(http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim_matches(' '));
+    let plain = || {
+        let mut names = ["api-key", "x-api-key"].into_iter();
+        names.find_map(|name| request.get(name)?.to_str().ok())
+    };
+    bearer.or_else(plain).filter(|key| !key.is_empty())
+}
