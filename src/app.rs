@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::access::{AdminKey, Keyring};
+use crate::access::{AdminKey, Audit, Keyring};
 use crate::api::{self, ApiState, ServerOptions};
 use crate::backend::{Replica, Store};
 use crate::clock::SystemClock;
@@ -119,6 +119,7 @@ impl App {
             tariff,
             admin_key,
             keyring,
+            audit: Audit,
             replica,
             books: Arc::new(books),
             exports,

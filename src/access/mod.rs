@@ -11,6 +11,7 @@
 
 mod admin;
 mod allowance;
+mod audit;
 mod denied;
 mod door;
 pub mod keyring;
@@ -27,6 +28,7 @@ use crate::ledger::Caller;
 
 pub use admin::AdminKey;
 pub use allowance::{Allowance, Budget, PerPeriod};
+pub use audit::{Actor, Audit};
 pub use denied::{Denied, TokenFault};
 pub use door::{Door, presented};
 pub use keyring::{KeyRecord, Keyring};

@@ -7,14 +7,40 @@ use http::{HeaderMap, HeaderValue};
 
 use super::ApiState;
 use super::error::ApiError;
+use crate::access::{Actor, Role};
 
 /// Where the administration is. Nothing below is ever forwarded to a provider: the
 /// admin key is none of its business.
 pub(super) const PREFIX: &str = "/admin";
 
-/// The administrator. A handler that takes one is closed to everybody else.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Admin;
+/// Somebody who may administer. A handler that takes one is closed to everybody else,
+/// and asks first whether it [`Admin::may`].
+#[derive(Clone, Debug)]
+pub(super) struct Admin(Actor);
+
+impl Admin {
+    /// Who it is.
+    pub(super) const fn actor(&self) -> &Actor {
+        &self.0
+    }
+
+    /// Makes sure that what a role is for may be done.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub(super) fn may(&self, role: Role) -> Result<(), ApiError> {
+        if self.0.may(role) {
+            Ok(())
+        } else {
+            tracing::debug!(
+                actor = self.actor().id,
+                role = role.as_str(),
+                "a role is missing"
+            );
+            Err(ApiError::RoleMissing(role))
+        }
+    }
+}
 
 impl FromRequestParts<ApiState> for Admin {
     type Rejection = ApiError;
@@ -28,7 +54,7 @@ impl FromRequestParts<ApiState> for Admin {
             .get(AUTHORIZATION)
             .ok_or(ApiError::AdminKeyMissing)?;
         if is_admin_key(state, presented) {
-            Ok(Self)
+            Ok(Self(Actor::owner()))
         } else {
             Err(ApiError::AdminKeyWrong)
         }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::access::Denied;
+use crate::access::{Denied, Role};
 use crate::proxy::ProxyError;
 use crate::usage::books::BooksError;
 use crate::usage::export::{ExportError, SpecError};
@@ -39,6 +39,9 @@ pub enum ApiError {
         "this is not the admin key: REPRISE_ADMIN_KEY, or the one that is kept in the data folder as admin.key"
     )]
     AdminKeyWrong,
+    /// A page of the administration was asked for by somebody who may do other things.
+    #[error("this needs the role `{}`", .0.as_str())]
+    RoleMissing(Role),
     /// A request of our own API that makes no sense.
     #[error("{message}")]
     Invalid {
@@ -107,6 +110,7 @@ impl ApiError {
             | Self::NotFound(_)
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
+            | Self::RoleMissing(_)
             | Self::Export(_)
             | Self::Books(_)
             | Self::MethodNotAllowed(_)
@@ -152,6 +156,7 @@ impl ApiError {
             Self::AdminKeyMissing | Self::AdminKeyWrong => {
                 (StatusCode::UNAUTHORIZED, INVALID, "invalid_admin_key")
             }
+            Self::RoleMissing(_) => (StatusCode::FORBIDDEN, INVALID, "role_missing"),
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
             Self::Export(error) => match error {
                 ExportError::Spec(_) => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
@@ -204,6 +209,7 @@ impl ApiError {
             Self::NotFound(_)
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
+            | Self::RoleMissing(_)
             | Self::Invalid { .. }
             | Self::MethodNotAllowed(_)
             | Self::Books(_)

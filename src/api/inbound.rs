@@ -30,6 +30,7 @@ pub(super) fn asked(request: Request) -> (Asked, Body) {
         method: parts.method,
         path_and_query: below_root(parts.uri.path(), parts.uri.query()),
         headers: parts.headers,
+        peer: None,
         span: None,
     };
     (asked, body)

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use axum::Router;
 
-use crate::access::{AdminKey, Keyring};
+use crate::access::{AdminKey, Audit, Keyring};
 use crate::backend::{Replica, Store};
 use crate::price::Tariff;
 use crate::proxy::Proxy;
@@ -53,6 +53,8 @@ pub struct ApiState {
     pub admin_key: AdminKey,
     /// The keys that were given out.
     pub keyring: Arc<Keyring>,
+    /// Where acts of the administration are written down.
+    pub audit: Audit,
     /// What is administered, and the way to change it.
     pub replica: Replica,
     /// What was used.

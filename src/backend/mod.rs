@@ -161,6 +161,41 @@ pub trait Objects: Send + Sync + Debug {
     fn remove(&self, name: &ObjectName) -> BoxFuture<'_, Result<bool, BackendError>>;
 }
 
+/// A backend whose entries can be gone through.
+pub trait Catalogue: Send + Sync + Debug {
+    /// The next entries behind a place, in no order of any meaning; about `most` of them,
+    /// and some twice if entries come and go meanwhile. An entry that is there all the
+    /// time is met at least once.
+    fn walk(
+        &self,
+        behind: Option<Place>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Walked, BackendError>>;
+}
+
+/// A place in a walk through the entries: to be handed back as it is.
+pub type Place = String;
+
+/// Some entries, and where the walk goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Walked {
+    /// The entries.
+    pub entries: Vec<Listed>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Place>,
+}
+
+/// An entry met in a walk.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The id of its key.
+    pub id: [u8; 32],
+    /// The sealed value, or as much of its beginning as head and metadata take.
+    pub head: Bytes,
+    /// The length of the sealed value, in bytes.
+    pub bytes: u64,
+}
+
 /// What an object is kept under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectName {

@@ -25,8 +25,8 @@ use super::redis::books::Books;
 use super::secret::Secrets;
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{
-    BackendChoice, BackendError, BackendOptions, Documents, Entries, Ledger, Objects, Records,
-    Size, metrics,
+    BackendChoice, BackendError, BackendOptions, Catalogue, Documents, Entries, Ledger, Objects,
+    Records, Size, metrics,
 };
 use crate::clock::Clock;
 use crate::entry::Entry;
@@ -90,6 +90,7 @@ struct Rest {
     ledger: Arc<dyn Ledger>,
     objects: Arc<dyn Objects>,
     documents: Arc<dyn Documents>,
+    catalogue: Option<Arc<dyn Catalogue>>,
 }
 
 impl Rest {
@@ -98,6 +99,7 @@ impl Rest {
             ledger: Arc::clone(&keeper) as _,
             objects: Arc::clone(&keeper) as _,
             documents: keeper,
+            catalogue: None,
         }
     }
 }
@@ -190,6 +192,11 @@ impl Store {
     /// Where objects are kept for a time, with the same promise.
     pub fn objects(&self) -> Arc<dyn Objects> {
         Arc::clone(&self.0.rest.objects)
+    }
+
+    /// What is kept, to be gone through; `None` if that cannot be done here.
+    pub fn catalogue(&self) -> Option<Arc<dyn Catalogue>> {
+        self.0.rest.catalogue.clone()
     }
 
     /// Where documents are kept, with the same promise.

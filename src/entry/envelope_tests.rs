@@ -29,6 +29,7 @@ fn entry(body: &[u8]) -> Entry {
             origin_request_id: Some("req_1".to_owned()),
             tags: vec!["nightly".to_owned()],
             around: Some("{\"data\":[]}".to_owned()),
+            tenant: Some("acme".to_owned()),
             generation: 7,
         },
         body: Bytes::copy_from_slice(body),

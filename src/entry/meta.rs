@@ -53,6 +53,9 @@ pub struct Meta {
     /// empty list; `None` where it said nothing that is not known anyway.
     #[n(10)]
     pub around: Option<String>,
+    /// Whose it is: the tenant's name, for those who list and remove.
+    #[n(11)]
+    pub tenant: Option<String>,
 }
 
 impl Meta {

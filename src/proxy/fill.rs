@@ -254,6 +254,8 @@ impl Proxy {
             model: facts.model.clone(),
             upstream: question.request.upstream.identity().to_owned(),
             status: came.status.as_u16(),
+            tenant: Some(question.request.principal.caller.tenant.as_ref().to_owned()),
+            tags: question.request.tags.iter().map(str::to_owned).collect(),
             took_millis: u32::try_from(came.took.as_millis()).unwrap_or(u32::MAX),
             content_type: content_type(&came.headers),
             ..Meta::default()

@@ -113,6 +113,8 @@ pub struct Asked {
     pub path_and_query: String,
     /// Its headers.
     pub headers: HeaderMap,
+    /// Where it came from, proxies that are trusted left out; `None` if that is not known.
+    pub peer: Option<std::net::IpAddr>,
     /// Its span, where traces are sent; named when it is admitted.
     pub span: Option<SpanIds>,
 }

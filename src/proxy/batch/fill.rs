@@ -281,6 +281,8 @@ impl Proxy {
                 model: model.clone(),
                 resolved_model: resolved.filter(|resolved| resolved != model),
                 status: 200,
+                tenant: Some(batch.request.principal.caller.tenant.as_ref().to_owned()),
+                tags: batch.request.tags.iter().map(str::to_owned).collect(),
                 took_millis: u32::try_from(around.took.as_millis()).unwrap_or(u32::MAX),
                 content_type: "application/json".to_owned(),
                 ..Meta::default()

@@ -5,6 +5,7 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::Role;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
 use crate::api::error::ApiError;
@@ -102,10 +103,11 @@ pub(super) struct PriceTier {
     security(("admin_key" = [])),
 )]
 pub(super) async fn prices(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     asked: Query<Asked>,
 ) -> Result<Json<PriceList>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     let tariff = &state.tariff;
     let in_force = tariff.provider().map(str::to_owned);
     let provider = asked.0.provider.or_else(|| in_force.clone());
