@@ -188,14 +188,18 @@ impl Documents for InProcess {
             let Some(kind) = held.documents.get(kind) else {
                 return Changes {
                     revision: 0,
-                    whole: *seen == 0,
+                    whole: true,
                     documents: Vec::new(),
                 };
             };
-            let changed = kind
-                .documents
-                .iter()
-                .filter(|(_, kept)| *seen < kept.revision && (*seen > 0 || kept.content.is_some()));
+            let whole = *seen == 0 || kind.revision < *seen;
+            let changed = kind.documents.iter().filter(|(_, kept)| {
+                if whole {
+                    kept.content.is_some()
+                } else {
+                    *seen < kept.revision
+                }
+            });
             let mut documents: Vec<_> = changed
                 .map(|(id, kept)| Document {
                     id: id.clone(),
@@ -206,7 +210,7 @@ impl Documents for InProcess {
             documents.sort_by_key(|document| document.revision);
             Changes {
                 revision: kind.revision,
-                whole: *seen == 0,
+                whole,
                 documents,
             }
         });

@@ -13,6 +13,8 @@ pub mod cached;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod contract_documents;
+#[cfg(test)]
 mod contract_usage;
 pub mod documents;
 pub mod embedded;
