@@ -39,6 +39,7 @@ mod operations;
 mod outage;
 mod passthrough;
 mod prices;
+mod smuggling;
 mod staleness;
 mod stream_cuts;
 mod support;
