@@ -9,9 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::allowance::Allowance;
-use super::pattern::Pattern;
 use crate::ledger::Tags;
-use crate::policy::Directives;
+use crate::policy::{Directives, Pattern};
 use crate::wire::Operation;
 
 /// What a caller may do, and what is done for it.

@@ -18,6 +18,12 @@ impl Pattern {
         &self.0
     }
 
+    /// How much of a name it says, in bytes: of two patterns that stand for a name, the
+    /// one that says more is the more specific.
+    pub fn said(&self) -> usize {
+        self.0.len() - self.0.matches('*').count()
+    }
+
     /// Whether it stands for this name.
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
