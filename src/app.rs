@@ -70,14 +70,7 @@ impl App {
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.server.listen))?;
-        let (base, mock) = match &config.upstream.base {
-            UpstreamBase::Url(url) => (url.clone(), None),
-            UpstreamBase::Mock => {
-                let (url, task) = start_mock(MockOptions::default()).await?;
-                (url, Some(task))
-            }
-        };
-        let upstream = Upstream::new(base, &config.upstream)?;
+        let (upstream, mock) = default_upstream(config).await?;
         let otlp = match &config.otlp {
             Some(options) => Some(Otlp::start(options, upstream.kind())?),
             None => None,
@@ -95,11 +88,16 @@ impl App {
             Arc::clone(&clock) as _,
         );
         let vault = Arc::new(vault(config)?);
-        let keyring = Arc::new(Keyring::new(vault));
-        let replica = Replica::start(store.documents(), vec![Arc::clone(&keyring) as _]);
+        let keyring = Arc::new(Keyring::new(Arc::clone(&vault)));
+        let upstreams = Upstreams::new(Arc::new(upstream), vault, &config.upstream)?;
+        let upstreams = Arc::new(upstreams);
+        let replica = Replica::start(
+            store.documents(),
+            vec![Arc::clone(&keyring) as _, Arc::clone(&upstreams) as _],
+        );
         replica.first(DOCUMENTS_PATIENCE).await;
         let proxy = Proxy::new(
-            Arc::new(Upstreams::only(Arc::new(upstream))),
+            Arc::clone(&upstreams),
             store.clone(),
             journal.clone(),
             ProxyOptions {
@@ -119,6 +117,7 @@ impl App {
             tariff,
             admin_key,
             keyring,
+            upstreams,
             audit: Audit,
             replica,
             books: Arc::new(books),
@@ -206,6 +205,20 @@ impl App {
         drop(upkeep);
         tracing::info!("stopped");
     }
+}
+
+/// The provider of the settings, with the built-in one where it is that.
+async fn default_upstream(
+    config: &Config,
+) -> anyhow::Result<(Upstream, Option<AbortOnDropHandle<()>>)> {
+    let (base, mock) = match &config.upstream.base {
+        UpstreamBase::Url(url) => (url.clone(), None),
+        UpstreamBase::Mock => {
+            let (url, task) = start_mock(MockOptions::default()).await?;
+            (url, Some(task))
+        }
+    };
+    Ok((Upstream::new(base, &config.upstream)?, mock))
 }
 
 /// The key of the administration, and itself if it was made just now.

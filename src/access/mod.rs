@@ -35,7 +35,7 @@ pub use keyring::{KeyRecord, Keyring};
 pub use options::{AccessMode, AccessOptions};
 pub use rights::{DirectiveRights, Isolation, Rights};
 pub use role::Role;
-pub use standing::{Standing, Standings, Verdict};
+pub use standing::{Standee, Standing, Standings, Verdict};
 
 /// A caller.
 #[derive(Clone, Debug)]

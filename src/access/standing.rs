@@ -29,11 +29,19 @@ pub enum Standing {
     Unknown,
 }
 
-/// The credentials seen, by the scope made of them; the credentials themselves
-/// are not kept.
+/// A credential at a provider: what one accepts says nothing about another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Standee {
+    /// Made of the credential, which itself is not kept.
+    pub scope: Scope,
+    /// What names the provider in a key.
+    pub provider: Arc<str>,
+}
+
+/// The credentials seen.
 #[derive(Debug)]
 pub struct Standings {
-    known: Cache<Scope, Arc<Record>>,
+    known: Cache<Standee, Arc<Record>>,
     started: Instant,
     options: AccessOptions,
 }
@@ -71,34 +79,34 @@ impl Standings {
         }
     }
 
-    /// What is known of the credential behind `scope`.
-    pub fn of(&self, scope: &Scope) -> Standing {
+    /// What is known of a credential.
+    pub fn of(&self, standee: &Standee) -> Standing {
         self.known
-            .get(scope)
+            .get(standee)
             .map_or(Standing::Unknown, |record| self.judge(&record))
     }
 
     /// The provider has accepted the credential just now.
-    pub fn accept(&self, scope: &Scope) {
-        self.record(scope)
+    pub fn accept(&self, standee: &Standee) {
+        self.record(standee)
             .accepted
             .store(self.now(), Ordering::Relaxed);
     }
 
     /// The provider has refused the credential.
-    pub fn refuse(&self, scope: &Scope) {
-        if let Some(record) = self.known.get(scope) {
+    pub fn refuse(&self, standee: &Standee) {
+        if let Some(record) = self.known.get(standee) {
             record.accepted.store(0, Ordering::Relaxed);
         }
     }
 
     /// Runs `ask`, or waits for what another learns who asks about the same
     /// credential. What was learnt a second ago is not asked again.
-    pub async fn ask_once<F>(&self, scope: &Scope, ask: impl FnOnce() -> F) -> Verdict
+    pub async fn ask_once<F>(&self, standee: &Standee, ask: impl FnOnce() -> F) -> Verdict
     where
         F: Future<Output = Verdict>,
     {
-        let record = self.record(scope);
+        let record = self.record(standee);
         let mut last = record.asking.lock().await;
         if let Some((at, verdict)) = *last
             && at.elapsed() < ASKED_AGAIN_AFTER
@@ -107,8 +115,8 @@ impl Standings {
         }
         let verdict = ask().await;
         match verdict {
-            Verdict::Accepted => self.accept(scope),
-            Verdict::Refused => self.refuse(scope),
+            Verdict::Accepted => self.accept(standee),
+            Verdict::Refused => self.refuse(standee),
             Verdict::Unreachable | Verdict::Unclear => {}
         }
         *last = Some((Instant::now(), verdict));
@@ -130,12 +138,12 @@ impl Standings {
         }
     }
 
-    fn record(&self, scope: &Scope) -> Arc<Record> {
-        if let Some(record) = self.known.get(scope) {
+    fn record(&self, standee: &Standee) -> Arc<Record> {
+        if let Some(record) = self.known.get(standee) {
             return record;
         }
         let record = Arc::new(Record::default());
-        self.known.insert(*scope, Arc::clone(&record));
+        self.known.insert(standee.clone(), Arc::clone(&record));
         record
     }
 
@@ -149,11 +157,19 @@ mod tests {
     use super::*;
     use crate::key::CacheSecret;
 
-    fn scope(name: &str) -> Scope {
-        Scope::derive(
+    fn scope(name: &str) -> Standee {
+        at(name, "https://llm.example/v1")
+    }
+
+    fn at(name: &str, provider: &str) -> Standee {
+        let scope = Scope::derive(
             &CacheSecret::from_passphrase("test"),
             &[("authorization", name.as_bytes())],
-        )
+        );
+        Standee {
+            scope,
+            provider: provider.into(),
+        }
     }
 
     fn standings() -> Standings {
@@ -177,6 +193,17 @@ mod tests {
         assert_eq!(standings.of(&caller), Standing::Lapsed);
         tokio::time::advance(Duration::from_hours(24)).await;
         assert_eq!(standings.of(&caller), Standing::Unknown);
+    }
+
+    #[tokio::test]
+    async fn what_one_provider_accepts_says_nothing_about_another() {
+        let standings = standings();
+        let (here, there) = (at("a", "https://one"), at("a", "https://other"));
+        standings.accept(&here);
+        assert_eq!(standings.of(&there), Standing::Unknown);
+        standings.accept(&there);
+        standings.refuse(&there);
+        assert_eq!(standings.of(&here), Standing::Accepted);
     }
 
     #[tokio::test(start_paused = true)]

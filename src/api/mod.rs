@@ -28,6 +28,7 @@ use crate::backend::{Replica, Store};
 use crate::price::Tariff;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
+use crate::upstream::Upstreams;
 use crate::usage::export::Exports;
 use crate::usage::{Books, Journal};
 
@@ -53,6 +54,8 @@ pub struct ApiState {
     pub admin_key: AdminKey,
     /// The keys that were given out.
     pub keyring: Arc<Keyring>,
+    /// The providers, and which of them answers for a model.
+    pub upstreams: Arc<Upstreams>,
     /// Where acts of the administration are written down.
     pub audit: Audit,
     /// What is administered, and the way to change it.

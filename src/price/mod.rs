@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 pub use options::PriceOptions;
 pub use overrides::{OverrideError, Overrides};
 pub use rates::{Price, Rate, RateError, Rates, Tier};
-pub use tariff::{Listed, Tariff};
+pub use tariff::{Listed, Seller, Tariff};
 pub use usd::Usd;
 
 use table::{SHIPPED, Table};
@@ -55,6 +55,11 @@ impl Prices {
     /// The id of the provider a host belongs to.
     pub fn provider_of_host(&self, host: &str) -> Option<&'static str> {
         Some(self.table.provider_of_host(host)?.id)
+    }
+
+    /// The id of a provider as the table has it; `None` if it has no such provider.
+    pub fn provider_called(&self, id: &str) -> Option<&'static str> {
+        Some(self.table.provider(id)?.id)
     }
 
     /// Whether the table has a provider of this id.

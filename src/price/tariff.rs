@@ -10,6 +10,18 @@ pub struct Tariff {
     provider: Option<String>,
 }
 
+/// Whose prices of the table count for a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seller {
+    /// Those that are in force: of the upstream that is configured.
+    #[default]
+    InForce,
+    /// Those of this provider of the table.
+    Provider(&'static str),
+    /// Nobody knows: only the operator's own prices count.
+    Unknown,
+}
+
 /// A model with its price.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
@@ -28,10 +40,21 @@ impl Tariff {
         }
     }
 
-    /// What tokens cost of the model that answered, or where that has no price, of the
-    /// one asked for; `None` if neither has.
-    pub fn cost(&self, answered: Option<&str>, asked: Option<&str>, usage: Usage) -> Option<Usd> {
-        let price = |model: &str| self.prices.of(self.provider.as_deref(), model);
+    /// What tokens cost at `seller` of the model that answered, or where that has no
+    /// price, of the one asked for; `None` if neither has.
+    pub fn cost(
+        &self,
+        seller: Seller,
+        answered: Option<&str>,
+        asked: Option<&str>,
+        usage: Usage,
+    ) -> Option<Usd> {
+        let provider = match seller {
+            Seller::InForce => self.provider.as_deref(),
+            Seller::Provider(id) => Some(id),
+            Seller::Unknown => None,
+        };
+        let price = |model: &str| self.prices.of(provider, model);
         let price = answered.and_then(price).or_else(|| asked.and_then(price))?;
         Some(price.cost(&usage))
     }

@@ -12,7 +12,8 @@ use super::{Asked, Proxy, ProxyError};
 use crate::access::Denied;
 use crate::ledger::{Caller, Tags};
 use crate::policy::CacheStatus;
-use crate::price::Usd;
+use crate::price::{Seller, Usd};
+use crate::upstream::Upstream;
 use crate::usage::{Event, Items, Saved, Served, Subject};
 use crate::wire::{Operation, SpanIds, Usage};
 
@@ -35,6 +36,8 @@ pub(super) struct Account {
     resolved_model: Option<String>,
     caller: Option<Caller>,
     upstream: Arc<str>,
+    /// Whose prices count.
+    seller: Seller,
     tags: Tags,
     usage: Option<Usage>,
     saved: Option<Saved>,
@@ -61,6 +64,7 @@ impl Account {
             resolved_model: None,
             caller: None,
             upstream: proxy.upstreams.default().name(),
+            seller: Seller::InForce,
             tags: Tags::default(),
             usage: None,
             saved: None,
@@ -95,8 +99,9 @@ impl Account {
     }
 
     /// Notes the provider the request goes to.
-    pub(super) fn upstream(&mut self, name: Arc<str>) {
-        self.upstream = name;
+    pub(super) fn upstream(&mut self, upstream: &Upstream) {
+        self.upstream = upstream.name();
+        self.seller = upstream.seller();
     }
 
     /// Notes the model that answered, if the answer tells another name than was asked
@@ -110,7 +115,8 @@ impl Account {
     /// What tokens cost of the model that answered, which has to have been noted.
     pub(super) fn price(&self, usage: Usage) -> Option<Usd> {
         let (answered, asked) = (self.resolved_model.as_deref(), self.model.as_deref());
-        self.proxy.tariff.cost(answered, asked, usage)
+        let tariff = &self.proxy.tariff;
+        tariff.cost(self.seller, answered, asked, usage)
     }
 
     /// Notes what the upstream did not have to do again.

@@ -149,7 +149,8 @@ impl Bill {
         let found = std::mem::take(&mut self.found);
         let asked = self.led.model.as_deref();
         let answered = found.model.as_deref();
-        let cost = |usage| self.proxy.tariff.cost(answered, asked, usage);
+        let seller = self.led.upstream.seller();
+        let cost = |usage| self.proxy.tariff.cost(seller, answered, asked, usage);
         let cost = found.usage.and_then(cost);
         let subject = Subject {
             request_id: self.led.request_id.clone(),

@@ -5,7 +5,6 @@
 //! an answer that was paid for is read to its end and stored.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -20,13 +19,15 @@ use super::forward::log_failure;
 use super::lookup::Why;
 use super::recording::{Recorded, Recording, form_of};
 use super::seat::is_worth_another_try;
-use super::{Proxy, Question, Request};
+use super::{Proxy, Question, Request, standee};
 use crate::access::Principal;
 use crate::backend::Cached;
 use crate::entry::{Entry, Meta};
 use crate::flight::{Alone, Failure, Form, Head, Producer};
 use crate::policy::{Refusal, freshness, gate};
-use crate::upstream::{Answer, BodyStream, Call, CallBody, UpstreamError, forwardable, returnable};
+use crate::upstream::{
+    Answer, BodyStream, Call, CallBody, Upstream, UpstreamError, forwardable, returnable,
+};
 use crate::wire::{Operation, json};
 
 /// The most that is read of a refusal, to see what it is about. In bytes.
@@ -96,14 +97,19 @@ impl Proxy {
     }
 
     /// Learns from an answer whether the provider accepts the credential.
-    pub(super) fn note_standing(&self, principal: &Principal, status: StatusCode) {
-        let scope = &principal.scope;
+    pub(super) fn note_standing(
+        &self,
+        principal: &Principal,
+        upstream: &Upstream,
+        status: StatusCode,
+    ) {
+        let standee = || standee(principal, upstream);
         if principal.is_ours {
             // What the provider thinks of the operator's credential is not the caller's fault.
         } else if status.is_success() {
-            self.standings.accept(scope);
+            self.standings.accept(&standee());
         } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            self.standings.refuse(scope);
+            self.standings.refuse(&standee());
         }
     }
 
@@ -120,7 +126,8 @@ impl Proxy {
             Ok(Ok(answer)) => answer,
         };
         bill.status(answer.status);
-        self.note_standing(&question.request.principal, answer.status);
+        let request = &question.request;
+        self.note_standing(&request.principal, &request.upstream, answer.status);
         let Answer {
             status,
             headers,
@@ -242,9 +249,16 @@ impl Proxy {
         }
     }
 
-    /// How long an answer to this request shall be fresh.
+    /// How long an answer to this request shall be fresh: as its caller says, as is said
+    /// of its provider, or as it is for all.
     pub(super) fn fresh_for(&self, request: &Request, operation: Operation) -> Duration {
-        freshness::fresh_for(&request.directives, operation, &self.policy)
+        let fresh_for = freshness::fresh_for(&request.directives, operation, &self.policy);
+        match (request.upstream.ttl(operation), request.directives.ttl) {
+            (None, _) => fresh_for,
+            (Some(own), None) => own.min(self.policy.ttl_max),
+            (Some(_), Some(_)) if self.policy.clients_may_extend => fresh_for,
+            (Some(own), Some(_)) => fresh_for.min(own),
+        }
     }
 
     /// Makes an entry of an answer and asks the gates about it.
@@ -252,7 +266,7 @@ impl Proxy {
         let facts = &question.identified.facts;
         let mut meta = Meta {
             model: facts.model.clone(),
-            upstream: question.request.upstream.identity().to_owned(),
+            upstream: question.request.upstream.identity().as_ref().to_owned(),
             status: came.status.as_u16(),
             tenant: Some(question.request.principal.caller.tenant.as_ref().to_owned()),
             tags: question.request.tags.iter().map(str::to_owned).collect(),
@@ -286,7 +300,8 @@ impl Proxy {
     /// form needs; a provider that does not know the option is asked without.
     async fn call(&self, question: &Question, bill: &mut Bill) -> Result<Answer, UpstreamError> {
         let facts = &question.identified.facts;
-        let asks = facts.wants_stream && !self.no_stream_options.load(Ordering::Relaxed);
+        let upstream = &question.request.upstream;
+        let asks = facts.wants_stream && upstream.takes_stream_options();
         let changed = asks
             .then(|| question.adapter.asking_for_usage(&question.request.body))
             .flatten();
@@ -306,8 +321,8 @@ impl Proxy {
         if !about_the_option {
             return Ok(answer);
         }
-        self.no_stream_options.store(true, Ordering::Relaxed);
-        tracing::info!("the upstream does not know stream_options: streams are asked for without");
+        upstream.rejects_stream_options();
+        tracing::info!(upstream = %upstream.name(), "the upstream does not know stream_options: streams are asked for without");
         bill.again(answer.status);
         self.send(&question.request, question.request.body.clone(), bill)
             .await

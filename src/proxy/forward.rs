@@ -32,6 +32,7 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
+            is_lent: _,
             upstream,
             tags,
             directives: _,
@@ -77,7 +78,7 @@ impl Proxy {
         if method == Method::POST && answer.status.is_success() {
             bill.reads(form_of(&answer.headers, &[]) == Form::Stream);
         }
-        self.note_standing(&principal, answer.status);
+        self.note_standing(&principal, &upstream, answer.status);
         let mut headers = returnable(&answer.headers);
         outcome.write(&mut headers);
         account.status(answer.status.as_u16());

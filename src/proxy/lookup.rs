@@ -154,7 +154,7 @@ impl Proxy {
         if request.principal.is_ours {
             Standing::Accepted
         } else {
-            self.standings.of(&request.principal.scope)
+            self.standings.of(&request.standee())
         }
     }
 
@@ -164,15 +164,15 @@ impl Proxy {
         if request.principal.is_ours {
             return true;
         }
-        let scope = &request.principal.scope;
-        let standing = self.standings.of(scope);
+        let standee = request.standee();
+        let standing = self.standings.of(&standee);
         if standing == Standing::Accepted {
             return true;
         }
         let headers = &request.asked.headers;
         match self
             .standings
-            .ask_once(scope, || self.ask_about(&request.upstream, headers))
+            .ask_once(&standee, || self.ask_about(&request.upstream, headers))
             .await
         {
             Verdict::Accepted => true,

@@ -27,17 +27,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{AccessOptions, Denied, Door, Keyring, Principal, Standings};
+use crate::access::{AccessOptions, Denied, Door, Keyring, Principal, Standee, Standings};
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
-use crate::key::{CacheSecret, Key};
+use crate::key::{CacheSecret, Key, headers};
 use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal};
 use crate::price::Tariff;
 use crate::telemetry::{Otlp, RequestMetrics};
-use crate::upstream::{CallBody, ClientStream, Upstream, Upstreams};
+use crate::upstream::{CallBody, ClientStream, CredentialOf, Upstream, Upstreams};
 use crate::usage::Journal;
 use crate::wire::{Operation, SpanIds};
 
@@ -79,8 +79,6 @@ pub struct Proxy {
     otlp: Option<Arc<Otlp>>,
     /// Fills and refreshes that outlive the request that started them.
     tasks: TaskTracker,
-    /// Set once the upstream has been seen to reject `stream_options`.
-    no_stream_options: std::sync::atomic::AtomicBool,
 }
 
 /// How a request is passed through, and what goes along with it.
@@ -124,6 +122,8 @@ pub struct Asked {
 struct Admitted {
     asked: Asked,
     principal: Principal,
+    /// The operator's credential for the default provider was lent to it.
+    is_lent: bool,
     upstream: Arc<Upstream>,
     tags: Tags,
     directives: Directives,
@@ -186,7 +186,6 @@ impl Proxy {
             tariff,
             otlp,
             tasks: TaskTracker::new(),
-            no_stream_options: std::sync::atomic::AtomicBool::new(false),
         })
     }
 
@@ -213,6 +212,7 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
+            is_lent: _,
             upstream,
             tags,
             directives,
@@ -353,6 +353,7 @@ impl Proxy {
         let mut directives = Directives::of(&asked.headers, operation, &self.policy);
         let upstream = Arc::clone(self.upstreams.default());
         let own = upstream.own_credential();
+        let is_lent = own.is_some() && headers::credentials(&asked.headers).is_empty();
         let principal = match self.door.admit(&mut asked.headers, &keys.secret, own) {
             Ok(principal) => principal,
             Err(denied) => return Err(account.denied(denied)),
@@ -366,6 +367,7 @@ impl Proxy {
         Ok(Admitted {
             asked,
             principal,
+            is_lent,
             upstream,
             tags,
             directives,
@@ -377,8 +379,19 @@ impl Proxy {
 impl Admitted {
     /// Sends the request to another provider than the default one.
     fn go_to(&mut self, upstream: Arc<Upstream>) {
-        self.account.upstream(upstream.name());
+        self.account.upstream(&upstream);
         self.upstream = upstream;
+    }
+
+    /// Whose credential the request is sent with.
+    const fn credential(&self) -> CredentialOf {
+        if self.principal.is_ours {
+            CredentialOf::Provider
+        } else if self.is_lent {
+            CredentialOf::Default
+        } else {
+            CredentialOf::Caller
+        }
     }
 
     /// Gives the request the operator's credential, where the caller has shown one that
@@ -389,6 +402,21 @@ impl Admitted {
         {
             self.asked.headers.insert(name, value);
         }
+    }
+}
+
+impl Request {
+    /// The credential it is asked with.
+    fn standee(&self) -> Standee {
+        standee(&self.principal, &self.upstream)
+    }
+}
+
+/// A caller's credential at a provider.
+fn standee(principal: &Principal, upstream: &Upstream) -> Standee {
+    Standee {
+        scope: principal.scope,
+        provider: Arc::clone(upstream.identity()),
     }
 }
 

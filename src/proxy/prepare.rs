@@ -31,7 +31,7 @@ impl Proxy {
                 Some(_) | None => {}
             }
             if let Some(model) = model {
-                let route = self.upstreams.route(&model);
+                let route = self.upstreams.route(&model, admitted.credential());
                 if let Some(name) = route.model {
                     body = with_model(&name, &body);
                 }

@@ -5,12 +5,18 @@
 //! by themselves, and a retry of ours would multiply theirs. Redirects are not
 //! followed, bodies are not decoded: what the provider wrote is what comes out.
 
+mod check;
 mod error;
 mod headers;
+mod location;
 mod options;
+mod provider;
+mod record;
+mod table;
 mod upstreams;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,13 +24,17 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::wire::UpstreamKind;
+use crate::price::Seller;
+use crate::wire::{Operation, UpstreamKind};
 
+pub use check::{Checked, Fault};
 pub use error::UpstreamError;
 pub use headers::{forwardable, returnable};
 pub use options::{UpstreamBase, UpstreamOptions};
+pub use provider::{Provider, SealError, Unusable, credential, last4, name};
+pub use record::{ProviderRecord, Recognized, RecordError};
 pub use reqwest::Url;
-pub use upstreams::{Route, Upstreams};
+pub use upstreams::{CredentialOf, KIND, Route, Upstreams};
 
 /// A body that arrives piece by piece.
 pub type BodyStream = BoxStream<'static, Result<Bytes, UpstreamError>>;
@@ -32,15 +42,29 @@ pub type BodyStream = BoxStream<'static, Result<Bytes, UpstreamError>>;
 /// What a client sends while it is still sending it.
 pub type ClientStream = BoxStream<'static, Result<Bytes, Box<dyn std::error::Error + Send + Sync>>>;
 
-/// One configured provider.
+/// One provider.
 #[derive(Debug)]
 pub struct Upstream {
-    client: reqwest::Client,
+    dialer: Dialer,
     base: Url,
-    identity: String,
+    identity: Arc<str>,
     name: Arc<str>,
     kind: UpstreamKind,
     api_key: Option<SecretString>,
+    /// What every call has besides.
+    headers: HeaderMap,
+    seller: Seller,
+    /// How long its answers are fresh, where that is said.
+    completion_ttl: Option<Duration>,
+    embedding_ttl: Option<Duration>,
+    /// Set once it has been seen to reject `stream_options`.
+    no_stream_options: AtomicBool,
+}
+
+/// What makes connections, keeps them for later, and how long it waits. Cheap to clone.
+#[derive(Clone, Debug)]
+struct Dialer {
+    client: reqwest::Client,
     first_byte_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -107,46 +131,137 @@ impl std::fmt::Debug for Answer {
     }
 }
 
+impl Dialer {
+    /// One for where the operator's configuration leads.
+    fn free(options: &UpstreamOptions) -> Result<Self, UpstreamError> {
+        Self::of(client(options), options)
+    }
+
+    /// One for where people lead at run time: it goes to no address that is never a
+    /// provider's.
+    fn guarded(options: &UpstreamOptions) -> Result<Self, UpstreamError> {
+        let client = client(options).dns_resolver(Arc::new(location::Guarded));
+        Self::of(client, options)
+    }
+
+    fn of(
+        client: reqwest::ClientBuilder,
+        options: &UpstreamOptions,
+    ) -> Result<Self, UpstreamError> {
+        Ok(Self {
+            client: client.build().map_err(UpstreamError::Setup)?,
+            first_byte_timeout: options.first_byte_timeout,
+            idle_timeout: options.idle_timeout,
+        })
+    }
+}
+
+fn client(options: &UpstreamOptions) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(options.connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_idle_timeout(Duration::from_mins(1))
+        .tcp_nodelay(true)
+}
+
 impl Upstream {
     /// Prepares the client for the provider at `base`; connects nothing yet.
     ///
     /// # Errors
     /// If the TLS backend cannot be set up.
     pub fn new(base: Url, options: &UpstreamOptions) -> Result<Self, UpstreamError> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(options.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_idle_timeout(Duration::from_mins(1))
-            .tcp_nodelay(true)
-            .build()
-            .map_err(UpstreamError::Setup)?;
-        let identity = base.as_str().trim_end_matches('/').to_owned();
+        let identity = base.as_str().trim_end_matches('/');
         let name = match (&options.base, base.host_str(), base.port()) {
             (UpstreamBase::Mock, ..) => "mock".into(),
             (UpstreamBase::Url(_), Some(host), Some(port)) => format!("{host}:{port}").into(),
             (UpstreamBase::Url(_), Some(host), None) => host.into(),
-            (UpstreamBase::Url(_), None, _) => identity.as_str().into(),
+            (UpstreamBase::Url(_), None, _) => identity.into(),
         };
         Ok(Self {
-            client,
+            dialer: Dialer::free(options)?,
+            identity: identity.into(),
             base,
-            identity,
             name,
             kind: options.kind,
             api_key: options.api_key.clone(),
-            first_byte_timeout: options.first_byte_timeout,
-            idle_timeout: options.idle_timeout,
+            headers: HeaderMap::new(),
+            seller: Seller::InForce,
+            completion_ttl: None,
+            embedding_ttl: None,
+            no_stream_options: AtomicBool::new(false),
         })
     }
 
-    /// What names this provider in a key: its base URL.
-    pub fn identity(&self) -> &str {
+    /// A provider that was set up at run time.
+    fn named(
+        record: &ProviderRecord,
+        understood: record::Understood,
+        api_key: Option<SecretString>,
+        dialer: &Dialer,
+    ) -> Self {
+        let record::Understood {
+            base,
+            headers,
+            seller,
+        } = understood;
+        Self {
+            dialer: dialer.clone(),
+            identity: record.identity(&base).into(),
+            base,
+            name: record.name.as_str().into(),
+            kind: record.kind,
+            api_key,
+            headers,
+            seller,
+            completion_ttl: record.completion_ttl_seconds.map(Duration::from_secs),
+            embedding_ttl: record.embedding_ttl_seconds.map(Duration::from_secs),
+            no_stream_options: AtomicBool::new(false),
+        }
+    }
+
+    /// What names this provider in a key: the base URL of the default one, and of a named
+    /// one all that decides what a question means there.
+    pub const fn identity(&self) -> &Arc<str> {
         &self.identity
     }
 
-    /// What it is called in reports: its host.
+    /// What it is called in reports: the name it was given, or its host.
     pub fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    /// Where it is.
+    pub const fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Whose prices count for it.
+    pub const fn seller(&self) -> Seller {
+        self.seller
+    }
+
+    /// How long its answers are fresh, where that is said of it alone.
+    pub const fn ttl(&self, operation: Operation) -> Option<Duration> {
+        match operation {
+            Operation::Chat => self.completion_ttl,
+            Operation::Embedding => self.embedding_ttl,
+            Operation::Passthrough | Operation::Moderation | Operation::Models => None,
+        }
+    }
+
+    /// Whether it has not been seen to reject `stream_options`.
+    pub fn takes_stream_options(&self) -> bool {
+        !self.no_stream_options.load(Ordering::Relaxed)
+    }
+
+    /// It has rejected `stream_options`.
+    pub fn rejects_stream_options(&self) {
+        self.no_stream_options.store(true, Ordering::Relaxed);
+    }
+
+    /// The end of its own credential, to recognize it by.
+    pub fn last4(&self) -> Option<String> {
+        last4(self.api_key.as_ref()?)
     }
 
     /// What kind of server it is.
@@ -181,18 +296,27 @@ impl Upstream {
         };
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         url.set_query(query.or_else(|| self.base.query()));
-        let request = self.client.request(call.method, url).headers(call.headers);
+        let mut headers = call.headers;
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        let Dialer {
+            client,
+            first_byte_timeout,
+            idle_timeout,
+        } = &self.dialer;
+        let request = client.request(call.method, url).headers(headers);
         let request = match call.body {
             CallBody::Empty => request,
             CallBody::Full(bytes) => request.body(bytes),
             CallBody::Stream(stream) => request.body(reqwest::Body::wrap_stream(stream)),
         };
-        let sent = tokio::time::timeout(self.first_byte_timeout, request.send()).await;
+        let sent = tokio::time::timeout(*first_byte_timeout, request.send()).await;
         let response = sent.map_err(|_elapsed| UpstreamError::Silent)??;
         Ok(Answer {
             status: response.status(),
             headers: response.headers().clone(),
-            body: never_silent(response, self.idle_timeout),
+            body: never_silent(response, *idle_timeout),
         })
     }
 }

@@ -2,9 +2,12 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The family an upstream's behaviour belongs to. It decides which defaults may
 /// be folded in the key: only `OpenAI` and Azure document theirs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum UpstreamKind {
     /// api.openai.com and its regional hosts.
     OpenAi,

@@ -52,7 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("usage", &["backend", "clock", "ledger", "price", "wire"]),
     ("flight", &["backend", "key"]),
-    ("upstream", &["wire"]),
+    ("upstream", &["backend", "policy", "price", "vault", "wire"]),
     ("telemetry", &["clock", "usage", "wire"]),
     (
         "proxy",

@@ -97,7 +97,7 @@ impl Proxy {
             Ok(answer) => answer,
         };
         bill.status(answer.status);
-        self.note_standing(&request.principal, answer.status);
+        self.note_standing(&request.principal, &request.upstream, answer.status);
         if is_worth_another_try(answer.status) {
             producer.count_failure();
         }

@@ -219,6 +219,8 @@ impl Proxy {
         let admitted = Admitted {
             asked: batch.request.asked.clone(),
             principal: batch.request.principal.clone(),
+            // Where it goes has been decided already.
+            is_lent: false,
             upstream: Arc::clone(&batch.request.upstream),
             tags: batch.request.tags.clone(),
             directives: batch.request.directives,
