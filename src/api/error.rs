@@ -9,6 +9,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::access::{Denied, Role};
+use crate::backend::BackendError;
 use crate::proxy::ProxyError;
 use crate::usage::books::BooksError;
 use crate::usage::export::{ExportError, SpecError};
@@ -79,6 +80,14 @@ pub enum ApiError {
     /// WebSocket connections are not proxied.
     #[error("WebSocket connections are not supported; use HTTP requests or server-sent events")]
     WebSocket,
+    /// What was to be changed has been changed by somebody else at the same time.
+    #[error("{0} was changed by somebody else at the same time; look at it and try again")]
+    ChangedMeanwhile(String),
+    /// What is administered cannot be changed now.
+    #[error(
+        "this cannot be changed now, because the store is away or slow; whether it was is not known"
+    )]
+    StoreAway(#[source] BackendError),
     /// A bug on our side.
     #[error("the request could not be handled; the log has the details under this request's id")]
     Internal,
@@ -120,6 +129,8 @@ impl ApiError {
             | Self::BodyBroken
             | Self::UnsupportedMedia(_)
             | Self::WebSocket
+            | Self::ChangedMeanwhile(_)
+            | Self::StoreAway(_)
             | Self::Internal => None,
         }
     }
@@ -158,18 +169,9 @@ impl ApiError {
             }
             Self::RoleMissing(_) => (StatusCode::FORBIDDEN, INVALID, "role_missing"),
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
-            Self::Export(error) => match error {
-                ExportError::Spec(_) => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
-                ExportError::Busy => (StatusCode::TOO_MANY_REQUESTS, OURS, "too_many_exports"),
-                ExportError::Missing => (StatusCode::NOT_FOUND, INVALID, "not_found"),
-                ExportError::Unfinished(_) => {
-                    (StatusCode::CONFLICT, INVALID, "export_not_complete")
-                }
-                ExportError::Failed(_) => (StatusCode::CONFLICT, INVALID, "export_failed"),
-                ExportError::Store(_) => {
-                    (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable")
-                }
-            },
+            Self::Export(error) => export_kind(error),
+            Self::ChangedMeanwhile(_) => (StatusCode::CONFLICT, INVALID, "changed_meanwhile"),
+            Self::StoreAway(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 INVALID,
@@ -218,8 +220,24 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::BodyBroken
             | Self::UnsupportedMedia(_)
+            | Self::ChangedMeanwhile(_)
+            | Self::StoreAway(_)
             | Self::Internal => false,
         }
+    }
+}
+
+/// Status, `type`, `code` of what goes wrong with an export.
+const fn export_kind(error: &ExportError) -> (StatusCode, &'static str, &'static str) {
+    const INVALID: &str = "invalid_request_error";
+    const OURS: &str = "api_error";
+    match error {
+        ExportError::Spec(_) => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
+        ExportError::Busy => (StatusCode::TOO_MANY_REQUESTS, OURS, "too_many_exports"),
+        ExportError::Missing => (StatusCode::NOT_FOUND, INVALID, "not_found"),
+        ExportError::Unfinished(_) => (StatusCode::CONFLICT, INVALID, "export_not_complete"),
+        ExportError::Failed(_) => (StatusCode::CONFLICT, INVALID, "export_failed"),
+        ExportError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
     }
 }
 

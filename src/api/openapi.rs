@@ -24,6 +24,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     tags(
         (name = "Answers", description = "What is cached."),
         (name = "Usage", description = "Who used what, what it cost and what the cache saved."),
+        (name = "Providers", description = "Where requests are answered, and which model goes where."),
         (name = "Operations", description = "What an operator looks at."),
     ),
     modifiers(&Credentials),

@@ -9,6 +9,8 @@ mod live;
 mod models;
 mod numbers;
 mod prices;
+mod provider_bodies;
+mod providers;
 mod usage;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -24,4 +26,5 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(live::live))
         .routes(routes!(prices::prices))
         .merge(exports::router())
+        .merge(providers::router())
 }
