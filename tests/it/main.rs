@@ -40,6 +40,7 @@ mod outage;
 mod passthrough;
 mod prices;
 mod smuggling;
+mod providers;
 mod staleness;
 mod stream_cuts;
 mod support;

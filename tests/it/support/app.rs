@@ -298,6 +298,12 @@ impl House {
         self.app = App::start(&self.environment, &self.folder).await;
     }
 
+    /// Sets an environment variable of the proxy for when it is started again.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Where the embedded store keeps its file.
     pub(crate) fn data_folder(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
