@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::access::{AdminKey, Audit, Keyring};
 use crate::api::{self, ApiState, ServerOptions};
-use crate::backend::{Replica, Store};
+use crate::backend::{Purging, Replica, Store};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
@@ -93,9 +93,15 @@ impl App {
         let upstreams = Arc::new(upstreams);
         let replica = Replica::start(
             store.documents(),
-            vec![Arc::clone(&keyring) as _, Arc::clone(&upstreams) as _],
+            vec![
+                Arc::clone(&keyring) as _,
+                Arc::clone(&upstreams) as _,
+                store.purges(),
+            ],
         );
         replica.first(DOCUMENTS_PATIENCE).await;
+        let purging = Purging::start(store.clone(), replica.clone(), Arc::clone(&clock) as _)
+            .context("cannot make a name for this process")?;
         let proxy = Proxy::new(
             Arc::clone(&upstreams),
             store.clone(),
@@ -120,6 +126,7 @@ impl App {
             upstreams,
             audit: Audit,
             replica,
+            purging,
             books: Arc::new(books),
             exports,
             store,

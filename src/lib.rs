@@ -14,6 +14,7 @@ pub mod policy;
 pub mod entry;
 pub mod ledger;
 pub mod operation;
+pub mod purge;
 
 pub mod backend;
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 use axum::Router;
 
 use crate::access::{AdminKey, Audit, Keyring};
-use crate::backend::{Replica, Store};
+use crate::backend::{Purging, Replica, Store};
 use crate::price::Tariff;
 use crate::proxy::Proxy;
 use crate::telemetry::Exporter;
@@ -60,6 +60,8 @@ pub struct ApiState {
     pub audit: Audit,
     /// What is administered, and the way to change it.
     pub replica: Replica,
+    /// What is removed from the cache.
+    pub purging: Purging,
     /// What was used.
     pub books: Arc<Books>,
     /// Usage as files.

@@ -35,6 +35,8 @@ pub struct Cached {
     /// When the backend was last told that the answer is in use, in seconds on
     /// the memory tier's own clock.
     pub(super) touched: AtomicU64,
+    /// The number of the last purge that is known not to mean it.
+    pub(super) judged: AtomicU64,
 }
 
 /// What tokens would cost.
@@ -57,8 +59,10 @@ impl Worth {
 impl Cached {
     /// Holds an answer of which no form is rendered yet.
     pub const fn new(entry: Entry) -> Self {
+        let judged = AtomicU64::new(entry.meta.generation);
         Self {
             entry,
+            judged,
             renditions: [const { OnceLock::new() }; 3],
             worth: OnceLock::new(),
             asked_before: AtomicBool::new(false),

@@ -135,6 +135,42 @@ impl Memory {
         });
     }
 
+    /// Forgets this very answer of a key, and none that came in its place.
+    pub(super) fn remove_this(&self, key: &Key, cached: &Arc<Cached>) {
+        self.in_stripe(key, |epoch| {
+            *epoch = epoch.wrapping_add(1);
+            self.table
+                .remove_if(key, |held| Arc::ptr_eq(&held.cached, cached));
+        });
+        self.measure();
+    }
+
+    /// Forgets every answer that is not worth keeping. Those who look something up
+    /// meanwhile wait a little.
+    pub(super) fn retain(&self, is_kept: impl Fn(&Key, &Cached) -> bool) {
+        self.table.retain(|key, held| is_kept(key, &held.cached));
+        self.measure();
+    }
+
+    /// Forgets every answer.
+    pub(super) fn clear(&self) {
+        self.table.clear();
+        self.measure();
+    }
+
+    /// The keys of what is held.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.table.iter().map(|(key, _)| key).collect()
+    }
+
+    /// The answer of a key, with how long it is held from now on; without a trace of
+    /// having been asked for.
+    pub(super) fn peek(&self, key: &Key) -> Option<(Arc<Cached>, Duration)> {
+        let held = self.table.peek(key)?;
+        let left = held.until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some((held.cached, left))
+    }
+
     /// Weighs an answer again that has grown, if it is still held.
     pub(super) fn weigh_again(&self, key: &Key, cached: &Arc<Cached>) {
         self.in_stripe(key, |_epoch| {

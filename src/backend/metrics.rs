@@ -2,6 +2,8 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
+use crate::purge::Cause;
+
 /// How long a backend took, by `operation` and `result`.
 pub(super) const DURATION: &str = "reprise_backend_duration_seconds";
 /// 1 while a breaker is open, by `direction`.
@@ -22,6 +24,8 @@ const MEMORY_MAX_BYTES: &str = "reprise_memory_max_bytes";
 pub(super) const MEMORY_ENTRIES: &str = "reprise_memory_entries";
 /// Entries removed to make room.
 pub(super) const EVICTED: &str = "reprise_backend_evicted_total";
+/// Entries removed because of purges, by `reason`.
+pub(super) const PURGED: &str = "reprise_purged_total";
 
 /// Tells the exporter what the names mean.
 pub(super) fn describe() {
@@ -56,6 +60,13 @@ pub(super) fn describe() {
         EVICTED,
         "Entries the embedded backend removed to stay within its bound."
     );
+    describe_counter!(
+        PURGED,
+        "Entries removed from the backend by this process because of purges, by what led to them."
+    );
+    for cause in Cause::ALL {
+        counter!(PURGED, "reason" => cause.as_str()).increment(0);
+    }
     // What is first seen at 1 has no rate.
     counter!(EVICTED).increment(0);
     counter!(WRITES_DROPPED, "reason" => "queue_full").increment(0);

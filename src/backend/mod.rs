@@ -6,12 +6,15 @@
 //! cannot be written now is written later or counted as dropped.
 //!
 //! A third backend is a folder beside [`embedded`] and [`redis`] that implements
-//! [`Entries`], [`Records`], [`Ledger`], [`Objects`] and [`Documents`], and passes `contract`.
+//! [`Entries`], [`Records`], [`Ledger`], [`Objects`], [`Documents`] and [`Catalogue`], and passes
+//! `contract`.
 
 pub mod breaker;
 pub mod cached;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod contract_catalogue;
 #[cfg(test)]
 mod contract_documents;
 #[cfg(test)]
@@ -22,8 +25,10 @@ pub mod error;
 mod guard;
 mod in_process;
 mod memory;
+mod memory_catalogue;
 mod metrics;
 pub mod options;
+pub mod purges;
 pub mod redis;
 mod replica;
 #[cfg(test)]
@@ -40,6 +45,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::clock::UnixMillis;
+use crate::entry::{self, OpenError, Peeked};
 use crate::key::Key;
 use crate::ledger::{Batch, Granularity, Labels, Start, Tally};
 use crate::wire::Operation;
@@ -51,6 +57,7 @@ pub use error::BackendError;
 #[cfg(test)]
 pub(crate) use in_process::InProcess;
 pub use options::{BackendChoice, BackendOptions};
+pub use purges::{PurgeError, Purges, Purging};
 pub use replica::{Follower, Replica};
 pub use store::{Health, Store};
 
@@ -163,7 +170,7 @@ pub trait Objects: Send + Sync + Debug {
     fn remove(&self, name: &ObjectName) -> BoxFuture<'_, Result<bool, BackendError>>;
 }
 
-/// A backend whose entries can be gone through.
+/// A backend whose entries can be gone through, told of and removed by their ids alone.
 pub trait Catalogue: Send + Sync + Debug {
     /// The next entries behind a place, in no order of any meaning; about `most` of them,
     /// and some twice if entries come and go meanwhile. An entry that is there all the
@@ -173,6 +180,22 @@ pub trait Catalogue: Send + Sync + Debug {
         behind: Option<Place>,
         most: usize,
     ) -> BoxFuture<'_, Result<Walked, BackendError>>;
+
+    /// The entry of an id, with how long it is kept from now on.
+    fn find(
+        &self,
+        id: [u8; 32],
+    ) -> BoxFuture<'_, Result<Option<(Listed, Option<Duration>)>, BackendError>>;
+
+    /// Forgets entries; how many of them there were.
+    fn remove_all(&self, ids: Vec<[u8; 32]>) -> BoxFuture<'_, Result<u64, BackendError>>;
+
+    /// Sees to it that nothing is left of what was removed before; whether it is done, or
+    /// has to be tried again.
+    fn wipe(&self) -> BoxFuture<'_, Result<bool, BackendError>>;
+
+    /// What else is known of the backend.
+    fn report(&self) -> BoxFuture<'_, Result<Report, BackendError>>;
 }
 
 /// A place in a walk through the entries: to be handed back as it is.
@@ -194,8 +217,31 @@ pub struct Listed {
     pub id: [u8; 32],
     /// The sealed value, or as much of its beginning as head and metadata take.
     pub head: Bytes,
-    /// The length of the sealed value, in bytes.
+    /// The bytes it takes: the length of the sealed value, or what it takes in memory.
     pub bytes: u64,
+    /// The length of its body, where the head does not tell it.
+    pub body_bytes: Option<u64>,
+}
+
+impl Listed {
+    /// What the entry says of itself, unchecked.
+    ///
+    /// # Errors
+    /// If it is none of this version.
+    pub fn inspect(&self) -> Result<Peeked, OpenError> {
+        entry::inspect(&self.head)
+    }
+}
+
+/// What is known of a backend beside its size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Its version.
+    pub version: Option<String>,
+    /// Entries it has removed to make room since it started: those of all who share it.
+    pub evicted: u64,
+    /// Whether its size counts entries of this cache alone.
+    pub is_own: bool,
 }
 
 /// What an object is kept under.

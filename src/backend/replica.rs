@@ -20,6 +20,9 @@ const INTERVAL: Duration = Duration::from_millis(400);
 /// How long the backend may take to tell them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// After how long without being followed changes count as missed.
+pub(super) const GAP: Duration = Duration::from_secs(5);
+
 /// Who holds the documents of a kind.
 pub trait Follower: Send + Sync + std::fmt::Debug {
     /// The kind.
@@ -27,6 +30,10 @@ pub trait Follower: Send + Sync + std::fmt::Debug {
 
     /// Takes in what has changed. Must not wait.
     fn follow(&self, changes: &Changes);
+
+    /// Is told, before [`Follower::follow`], that there were changes while they could not
+    /// be followed for longer than five seconds. Must not wait.
+    fn missed(&self) {}
 }
 
 /// Keeps followers up to date. Cheap to clone; ends with its last clone.
@@ -131,9 +138,14 @@ impl Shared {
         let told = timeout(PATIENCE, self.documents.changes(&seen))
             .await
             .unwrap_or(Err(BackendError::Timeout))?;
+        let last = *self.current.borrow();
+        let missed = last.is_some_and(|last| began.duration_since(last) > GAP);
         for ((follower, (_kind, revision)), changes) in
             self.followers.iter().zip(seen.iter_mut()).zip(&told)
         {
+            if missed && changes.revision != *revision {
+                follower.missed();
+            }
             if changes.whole || !changes.documents.is_empty() {
                 follower.follow(changes);
             }

@@ -4,6 +4,7 @@
 //! is longer for many keys.
 //! Inserting never waits. What cannot be read is a miss, counted and removed.
 
+mod administration;
 mod lookup;
 
 use std::path::Path;
@@ -20,17 +21,22 @@ use super::embedded::Embedded;
 use super::guard::Guard;
 use super::in_process::InProcess;
 use super::memory::Memory;
+use super::memory_catalogue::MemoryCatalogue;
 use super::redis::Redis;
 use super::redis::books::Books;
 use super::secret::Secrets;
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{
     BackendChoice, BackendError, BackendOptions, Catalogue, Documents, Entries, Ledger, Objects,
-    Records, Size, metrics,
+    Purges, Records, Size, metrics,
 };
 use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::key::{CacheSecret, Key};
+use crate::purge::Number;
+
+use administration::Counts;
+pub use administration::{Held, Hits, Trial};
 
 /// A time further off than any process lives.
 const FAR_OFF: Duration = Duration::from_hours(24 * 365 * 10);
@@ -42,7 +48,9 @@ pub struct Store(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     name: &'static str,
-    memory: Memory,
+    memory: Arc<Memory>,
+    purges: Arc<Purges>,
+    counts: Counts,
     backed: Option<Backed>,
     secrets: Secrets,
     rest: Rest,
@@ -90,16 +98,19 @@ struct Rest {
     ledger: Arc<dyn Ledger>,
     objects: Arc<dyn Objects>,
     documents: Arc<dyn Documents>,
-    catalogue: Option<Arc<dyn Catalogue>>,
+    catalogue: Arc<dyn Catalogue>,
 }
 
 impl Rest {
-    fn of<T: Ledger + Objects + Documents + 'static>(keeper: Arc<T>) -> Self {
+    fn of<T: Ledger + Objects + Documents + 'static>(
+        keeper: Arc<T>,
+        catalogue: Arc<dyn Catalogue>,
+    ) -> Self {
         Self {
             ledger: Arc::clone(&keeper) as _,
             objects: Arc::clone(&keeper) as _,
             documents: keeper,
-            catalogue: None,
+            catalogue,
         }
     }
 }
@@ -118,13 +129,24 @@ impl Store {
         let (name, opened) = open_backend(options, &clock)?;
         let records = opened.as_ref().map(|opened| Arc::clone(&opened.records));
         let secrets = Secrets::new(options.cache_secret.as_ref(), records)?;
+        let memory = Arc::new(Memory::new(options.memory_bytes_max));
+        let purges = Arc::new(Purges::new(Arc::clone(&clock)));
         let (backed, rest) = match opened {
-            Some(opened) => (Some(Backed::new(opened.entries, options)), opened.rest),
-            None => (None, Rest::of(Arc::new(InProcess::new(Arc::clone(&clock))))),
+            Some(opened) => {
+                let backed = Backed::new(opened.entries, options, &purges);
+                (Some(backed), opened.rest)
+            }
+            None => {
+                let catalogue = Arc::new(MemoryCatalogue(Arc::clone(&memory)));
+                let in_process = Arc::new(InProcess::new(Arc::clone(&clock)));
+                (None, Rest::of(in_process, catalogue))
+            }
         };
         Ok(Self(Arc::new(Parts {
             name,
-            memory: Memory::new(options.memory_bytes_max),
+            memory,
+            purges,
+            counts: Counts::default(),
             backed,
             secrets,
             rest,
@@ -135,6 +157,10 @@ impl Store {
     /// Looks in memory only. Waits for nothing.
     pub fn lookup_memory(&self, key: &Key) -> Option<Arc<Cached>> {
         let hit = self.0.memory.get(key)?;
+        if self.0.purges.mean(key, &hit.cached) {
+            self.0.memory.remove_this(key, &hit.cached);
+            return None;
+        }
         if hit.touch_due
             && let Some(backed) = &self.0.backed
         {
@@ -149,11 +175,13 @@ impl Store {
     }
 
     /// Keeps an answer: in memory at once, in the backend behind the reply. If one
-    /// that began later is there, that one stays. Returns the answer either way.
+    /// that began later is there, that one stays, and if it was purged while it was on
+    /// its way, it is not kept. Returns the answer either way.
     pub fn insert(&self, key: Key, entry: Entry, keep_for: Duration) -> Arc<Cached> {
         let cached = Arc::new(Cached::new(entry));
         let until = Instant::now() + keep_for.min(FAR_OFF);
         if !keep_for.is_zero()
+            && !self.0.purges.mean(&key, &cached)
             && self.0.memory.put(key, &cached, until)
             && let Some(backed) = &self.0.backed
         {
@@ -196,7 +224,17 @@ impl Store {
 
     /// What is kept, to be gone through; `None` if that cannot be done here.
     pub fn catalogue(&self) -> Option<Arc<dyn Catalogue>> {
-        self.0.rest.catalogue.clone()
+        Some(Arc::clone(&self.0.rest.catalogue))
+    }
+
+    /// The purges that are known here. A [`super::Replica`] has to follow for them.
+    pub fn purges(&self) -> Arc<Purges> {
+        Arc::clone(&self.0.purges)
+    }
+
+    /// The number of the last purge that is known, for a call that begins now.
+    pub fn generation(&self) -> Number {
+        self.0.purges.generation()
     }
 
     /// Where documents are kept, with the same promise.
@@ -253,10 +291,10 @@ impl Store {
 }
 
 impl Backed {
-    fn new(entries: Arc<dyn Entries>, options: &BackendOptions) -> Self {
+    fn new(entries: Arc<dyn Entries>, options: &BackendOptions, purges: &Arc<Purges>) -> Self {
         let guard = Guard::new(entries, options.read_timeout, options.write_timeout);
         let guard = Arc::new(guard);
-        let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default());
+        let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default(), Arc::clone(purges));
         Self { queue, guard }
     }
 }
@@ -274,10 +312,11 @@ fn open_backend(
             let prefix = &options.redis_prefix;
             let redis = Arc::new(Redis::new(url, *database, prefix)?);
             let books = Books::new(url, *database, prefix, Arc::clone(clock))?;
+            let books = Arc::new(books);
             let opened = Opened {
                 entries: Arc::clone(&redis) as _,
                 records: redis,
-                rest: Rest::of(Arc::new(books)),
+                rest: Rest::of(Arc::clone(&books), books),
             };
             Ok((Redis::NAME, Some(opened)))
         }
@@ -297,7 +336,7 @@ fn open_embedded(
             Ok(Some(Opened {
                 entries: Arc::clone(&embedded) as _,
                 records: Arc::clone(&embedded) as _,
-                rest: Rest::of(embedded),
+                rest: Rest::of(Arc::clone(&embedded), embedded),
             }))
         }
         Err(nonsense @ BackendError::Invalid(_)) => Err(nonsense),

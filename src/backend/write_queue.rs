@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::breaker::Standing;
 use super::cached::Cached;
 use super::guard::Guard;
-use super::{BackendError, Entries as _, Record, metrics};
+use super::{BackendError, Entries as _, Purges, Record, metrics};
 use crate::entry;
 use crate::key::Key;
 
@@ -99,14 +99,14 @@ pub(super) struct Depth {
 
 impl WriteQueue {
     /// An empty queue to a backend. Needs a runtime to run in.
-    pub(super) fn new(backend: Arc<Guard>, bounds: Bounds) -> Self {
+    pub(super) fn new(backend: Arc<Guard>, bounds: Bounds, purges: Arc<Purges>) -> Self {
         let shared = Arc::new(Shared {
             bounds,
             state: Mutex::default(),
             work: Notify::new(),
             idle: Notify::new(),
         });
-        let worker = tokio::spawn(work(Arc::clone(&shared), backend));
+        let worker = tokio::spawn(work(Arc::clone(&shared), backend, purges));
         Self {
             shared,
             _worker: AbortOnDropHandle::new(worker),
@@ -294,7 +294,7 @@ fn weight(change: &Change) -> u64 {
 
 /// Writes what waits: many at once, one at a time after a failure, and none while
 /// the backend is left alone.
-async fn work(shared: Arc<Shared>, backend: Arc<Guard>) {
+async fn work(shared: Arc<Shared>, backend: Arc<Guard>, purges: Arc<Purges>) {
     let mut under_way = FuturesUnordered::new();
     let mut failing = false;
     let mut not_before = Instant::now();
@@ -309,8 +309,15 @@ async fn work(shared: Arc<Shared>, backend: Arc<Guard>) {
         while under_way.len() < limit
             && let Some((key, change)) = shared.take()
         {
-            let backend = &backend;
-            under_way.push(async move { (key, write(backend, key, change).await) });
+            let (backend, purges) = (&backend, &purges);
+            under_way.push(async move {
+                // What was purged while it waited is not brought back to life.
+                let written = match &change {
+                    Change::Put(cached, _) if purges.mean(&key, cached) => Ok(()),
+                    Change::Put(..) | Change::Remove => write(backend, key, change).await,
+                };
+                (key, written)
+            });
         }
         tokio::select! {
             Some((key, result)) = under_way.next() => {

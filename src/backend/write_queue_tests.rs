@@ -15,7 +15,8 @@ fn queue(bounds: Bounds) -> (Arc<Scripted>, WriteQueue) {
         Duration::from_millis(50),
         Duration::from_millis(250),
     );
-    (scripted, WriteQueue::new(Arc::new(guard), bounds))
+    let purges = Arc::new(Purges::new(Arc::new(crate::clock::SystemClock)));
+    (scripted, WriteQueue::new(Arc::new(guard), bounds, purges))
 }
 
 fn away() -> Behaviour {

@@ -8,6 +8,7 @@ mod codec;
 mod dictionary;
 mod envelope;
 mod header;
+mod inspect;
 mod meta;
 mod pack;
 
@@ -19,6 +20,7 @@ use crate::clock::UnixMillis;
 use crate::wire::Operation;
 
 pub use envelope::{Limits, OpenError, Peeked, SealError, open, peek, seal};
+pub use inspect::{inspect, inspected_bytes};
 pub use meta::Meta;
 
 /// One complete answer. It has no form: JSON and SSE are both told from it.

@@ -272,6 +272,7 @@ impl Proxy {
             tags: question.request.tags.iter().map(str::to_owned).collect(),
             took_millis: u32::try_from(came.took.as_millis()).unwrap_or(u32::MAX),
             content_type: content_type(&came.headers),
+            generation: question.request.generation,
             ..Meta::default()
         };
         let parsed = json::parse(&text).map_err(|_odd| Refusal::NotJson);

@@ -36,6 +36,7 @@ use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal};
 use crate::price::Tariff;
+use crate::purge::Number;
 use crate::telemetry::{Otlp, RequestMetrics};
 use crate::upstream::{CallBody, ClientStream, CredentialOf, Upstream, Upstreams};
 use crate::usage::Journal;
@@ -140,6 +141,8 @@ struct Request {
     tags: Tags,
     directives: Directives,
     began: UnixMillis,
+    /// The last purge that was known then.
+    generation: Number,
 }
 
 /// What is asked, where one answer is.
@@ -227,6 +230,7 @@ impl Proxy {
             tags,
             directives,
             began: self.clock.unix_millis(),
+            generation: self.store.generation(),
         };
         match named {
             Named::One(adapter, identified) => {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FILE_LINES_MAX: usize = 500;
 
 /// What is pure: it does no I/O and knows no clock.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "wire",
     "key",
     "price",
@@ -17,6 +17,7 @@ const PURE: [&str; 7] = [
     "entry",
     "ledger",
     "operation",
+    "purge",
 ];
 
 /// Each module and the modules it may use, lowest first. A module not listed
@@ -30,9 +31,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("entry", &["clock", "key", "policy", "wire"]),
     ("ledger", &["clock", "wire"]),
     ("operation", &["entry", "key", "policy", "wire"]),
+    ("purge", &["clock", "entry", "policy", "wire"]),
     (
         "backend",
-        &["clock", "entry", "key", "ledger", "policy", "price", "wire"],
+        &[
+            "clock", "entry", "key", "ledger", "policy", "price", "purge", "wire",
+        ],
     ),
     ("secret_file", &[]),
     ("vault", &["key"]),
@@ -67,6 +71,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "operation",
             "policy",
             "price",
+            "purge",
             "telemetry",
             "upstream",
             "usage",
@@ -86,6 +91,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "policy",
             "price",
             "proxy",
+            "purge",
             "telemetry",
             "upstream",
             "usage",

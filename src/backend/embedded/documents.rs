@@ -28,9 +28,11 @@ impl Documents for Embedded {
         async move {
             match write.await? {
                 Done::Changed(revision) => Ok(revision),
-                Done::Written | Done::Kept(_) | Done::Posted(_) | Done::Removed(_) => {
-                    Err(mistaken())
-                }
+                Done::Written
+                | Done::Kept(_)
+                | Done::Posted(_)
+                | Done::Removed(_)
+                | Done::Counted(_) => Err(mistaken()),
             }
         }
         .boxed()

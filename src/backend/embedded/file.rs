@@ -183,6 +183,8 @@ fn prepare(path: &Path) -> Result<Connection, BackendError> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // What is removed is overwritten: it was somebody's, and may have been erased.
+    connection.pragma_update(None, "secure_delete", true)?;
     // The log counts against nobody's bound, so it is kept small.
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(

@@ -58,9 +58,11 @@ impl Ledger for Embedded {
         async move {
             match write.await? {
                 Done::Posted(posted) => Ok(posted),
-                Done::Written | Done::Kept(_) | Done::Removed(_) | Done::Changed(_) => {
-                    Err(mistaken())
-                }
+                Done::Written
+                | Done::Kept(_)
+                | Done::Removed(_)
+                | Done::Changed(_)
+                | Done::Counted(_) => Err(mistaken()),
             }
         }
         .boxed()

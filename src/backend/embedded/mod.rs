@@ -6,6 +6,7 @@
 //! key-value stores: it keeps the smallest file, gives space back, loses nothing
 //! on `kill -9`, and the same file holds what has to be queried.
 
+mod catalogue;
 mod documents;
 mod error;
 mod file;
@@ -69,6 +70,8 @@ struct Shared {
     generation: AtomicU64,
     /// Set by whoever finds the file damaged, for the writer to replace it.
     damaged: AtomicBool,
+    /// Entries removed to make room.
+    evicted: AtomicU64,
     /// Entries used since this was last written down.
     touches: Mutex<HashSet<[u8; 32]>>,
 }
@@ -101,6 +104,7 @@ impl Embedded {
             bytes_max,
             generation: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
+            evicted: AtomicU64::new(0),
             touches: Mutex::default(),
         });
         let (jobs, receiver) = sync_channel(WAITING_MAX);
@@ -190,9 +194,11 @@ impl Records for Embedded {
         async move {
             match write.await? {
                 Done::Kept(record) => Ok(record),
-                Done::Written | Done::Posted(_) | Done::Removed(_) | Done::Changed(_) => {
-                    Err(mistaken())
-                }
+                Done::Written
+                | Done::Posted(_)
+                | Done::Removed(_)
+                | Done::Changed(_)
+                | Done::Counted(_) => Err(mistaken()),
             }
         }
         .boxed()

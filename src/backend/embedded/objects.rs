@@ -43,9 +43,11 @@ impl Objects for Embedded {
         async move {
             match write.await? {
                 Done::Removed(was_there) => Ok(was_there),
-                Done::Written | Done::Kept(_) | Done::Posted(_) | Done::Changed(_) => {
-                    Err(mistaken())
-                }
+                Done::Written
+                | Done::Kept(_)
+                | Done::Posted(_)
+                | Done::Changed(_)
+                | Done::Counted(_) => Err(mistaken()),
             }
         }
         .boxed()

@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::oneshot;
 
-use super::{Shared, documents, file, ledger, objects, receive, signed};
-use crate::backend::{BackendError, Changes, Lines, ObjectName, Revision, Size};
+use super::{Shared, catalogue, documents, file, ledger, objects, receive, signed};
+use crate::backend::{BackendError, Changes, Lines, Listed, ObjectName, Revision, Size, Walked};
 use crate::ledger::{Granularity, Start};
 
 /// How long an entry counts as just used, in milliseconds: noting each use would
@@ -40,6 +41,10 @@ pub(super) enum Question {
     ObjectsOf(&'static str, Reply<Vec<(String, Bytes)>>),
     /// What has changed in kinds of documents since a revision of each.
     Changes(Vec<(&'static str, Revision)>, Reply<Vec<Changes>>),
+    /// The next entries behind a row, so many.
+    Walk(i64, usize, Reply<Walked>),
+    /// The entry of an id, with how long it is kept.
+    Find([u8; 32], Reply<Option<(Listed, Option<Duration>)>>),
 }
 
 /// Answers questions until nobody can ask any more.
@@ -72,6 +77,12 @@ pub(super) fn run(shared: &Shared, questions: &Mutex<Receiver<Question>>) {
             }),
             Question::Changes(since, reply) => reader.reply(reply, |reader| {
                 documents::changes(reader.connection()?, shared.now(), &since)
+            }),
+            Question::Walk(behind, most, reply) => reader.reply(reply, |reader| {
+                catalogue::walk(reader.connection()?, shared.now(), behind, most)
+            }),
+            Question::Find(id, reply) => reader.reply(reply, |reader| {
+                catalogue::find(reader.connection()?, shared.now(), &id)
             }),
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct Room {
     /// What is not entries: as it was measured, and what came since.
     beside: u64,
     measured: Option<Instant>,
+    /// Entries removed to make room, in this file and those before it.
+    evicted: u64,
 }
 
 impl Room {
@@ -53,12 +55,21 @@ impl Room {
             unwatched: 0,
             beside: 0,
             measured: None,
+            evicted: 0,
         }
     }
 
     /// There is another file.
     pub(super) fn forget(&mut self) {
-        *self = Self::new(self.bytes_max);
+        *self = Self {
+            evicted: self.evicted,
+            ..Self::new(self.bytes_max)
+        };
+    }
+
+    /// Entries removed to make room since the start.
+    pub(super) const fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     /// Whether an entry is not too large for it.
@@ -130,6 +141,7 @@ impl Room {
             }
             removed += count;
         }
+        self.evicted = self.evicted.saturating_add(removed);
         counter!(metrics::EVICTED).increment(removed);
         Ok(())
     }

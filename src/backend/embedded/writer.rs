@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::room::{self, Room};
-use super::{Shared, documents, file, ledger, objects, signed};
+use super::{Shared, catalogue, documents, file, ledger, objects, signed};
 use crate::backend::{BackendError, Change, ObjectName, Posted, Record, Revision};
 use crate::ledger::Batch;
 
@@ -25,6 +25,9 @@ const BATCH_WAIT: Duration = Duration::from_millis(10);
 const TICK: Duration = Duration::from_secs(1);
 /// Expired entries swept in a tick.
 const SWEPT_MAX: i64 = 500;
+
+/// Stands for what a wipe will tell, until it is done.
+const WIPE_IS_DUE: u64 = u64::MAX;
 
 /// Something to be written.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ pub(super) enum Work {
     Put([u8; 32], Record),
     /// That there is no entry.
     Remove([u8; 32]),
+    /// That there are no entries of many ids.
+    RemoveMany(Vec<[u8; 32]>),
+    /// That nothing is left of what was removed, in the write-ahead log as well.
+    Wipe,
     /// A record, unless there is one of the name; the answer is what is kept.
     GetOrCreate(&'static str, Bytes),
     /// Usage.
@@ -67,6 +74,8 @@ pub(super) enum Done {
     Removed(bool),
     /// The revision a change got; `None` if the document was not as it had been seen.
     Changed(Option<Revision>),
+    /// How many there were of what was removed; 0 or 1 for whether nothing is left of it.
+    Counted(u64),
 }
 
 /// The one who writes.
@@ -108,10 +117,23 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Job>) {
         let (works, waiting): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|job| (job.work, job.done)).unzip();
-        let results = self.transaction(works);
+        let wipes = works.iter().any(|work| matches!(work, Work::Wipe));
+        let mut results = self.transaction(works);
+        if let (true, Ok(results)) = (wipes, &mut results) {
+            // Not possible within a transaction.
+            let wiped = self.connection.as_ref().ok_or_else(missing);
+            let wiped = wiped.and_then(catalogue::wipe).map(Done::Counted);
+            for result in results.iter_mut() {
+                if matches!(result, Ok(Done::Counted(WIPE_IS_DUE))) {
+                    result.clone_from(&wiped);
+                }
+            }
+        }
         if let Err(error) = &results {
             self.note(error);
         }
+        let evicted = self.room.evicted();
+        self.shared.evicted.store(evicted, Ordering::Relaxed);
         for (place, done) in waiting.into_iter().enumerate() {
             let result = match &results {
                 Ok(results) => results.get(place).cloned().unwrap_or(Ok(Done::Written)),
@@ -154,6 +176,8 @@ impl Writer {
                     .execute([id])?;
                 Ok(Done::Written)
             }
+            Work::RemoveMany(ids) => catalogue::remove_all(connection, &ids).map(Done::Counted),
+            Work::Wipe => Ok(Done::Counted(WIPE_IS_DUE)),
             Work::GetOrCreate(name, fresh) => {
                 connection
                     .prepare_cached(
@@ -330,6 +354,8 @@ impl Job {
             Work::Put(_, record) => record.sealed.len(),
             Work::PutObject(_, content, _) => content.len(),
             Work::Remove(_)
+            | Work::RemoveMany(_)
+            | Work::Wipe
             | Work::GetOrCreate(..)
             | Work::Post(_)
             | Work::RemoveObject(_)

@@ -73,6 +73,16 @@ impl Books {
         first(self.link.ask(request, READ_TIMEOUT).await?)
     }
 
+    /// The answer of one node of a Cluster to a command that reads.
+    pub(super) async fn query_at<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        (host, port): (&str, u16),
+    ) -> Result<T, BackendError> {
+        let request = Request::At(command, host, port);
+        first(self.link.ask(request, READ_TIMEOUT).await?)
+    }
+
     /// The answers of commands that read, one each.
     pub(super) async fn query_all(&self, commands: &[Cmd]) -> Result<Vec<Value>, BackendError> {
         let mut pipeline = Pipeline::with_capacity(commands.len());

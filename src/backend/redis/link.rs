@@ -11,6 +11,7 @@ use arc_swap::ArcSwapOption;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisResult, Value, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -73,6 +74,8 @@ pub(super) enum Request<'a> {
     Many(&'a Pipeline),
     /// A script.
     Script(&'a Call),
+    /// One command for one node of a Cluster, by its host and port.
+    At(&'a Cmd, &'a str, u16),
 }
 
 impl Link {
@@ -213,7 +216,26 @@ impl Connection {
                 result => result,
             }
             .map(|answer| vec![answer]),
+            Request::At(command, host, port) => self
+                .send_to(command, host, port)
+                .await
+                .map(|answer| vec![answer]),
         }
+    }
+
+    async fn send_to(&self, command: &Cmd, host: &str, port: u16) -> RedisResult<Value> {
+        let node = SingleNodeRoutingInfo::ByAddress {
+            host: host.to_owned(),
+            port,
+        };
+        match self.clone() {
+            Self::Single(mut connection) => connection.req_packed_command(command).await,
+            Self::Cluster(mut connection) => {
+                let to = RoutingInfo::SingleNode(node);
+                connection.route_command(command.clone(), to).await
+            }
+        }
+        .and_then(Value::extract_error)
     }
 }
 

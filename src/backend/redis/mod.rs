@@ -13,6 +13,7 @@
 
 mod address;
 pub mod books;
+mod catalogue;
 mod documents;
 mod error;
 mod ledger;

@@ -50,16 +50,26 @@ impl Store {
     /// Looks in memory, then in the backend. The tier says where the looking
     /// ended. Never fails: what cannot be read is a miss.
     pub async fn lookup(&self, key: &Key) -> (Option<Arc<Cached>>, Tier) {
-        match self.look_near(key) {
+        let found = match self.look_near(key) {
             Near::Known(cached) => (cached, Tier::Memory),
             Near::Ask(backed, since) => (self.read(backed, key, since).await, Tier::Backend),
-        }
+        };
+        self.0.counts.count(found.0.is_some(), found.1);
+        found
     }
 
     /// Looks many keys up, each as [`lookup`](Self::lookup) does, in the order of
     /// the keys. The backend is asked for many at once; when it fails to answer it
     /// is not asked on, and what it has not told by then are misses.
     pub async fn lookup_many(&self, keys: &[Key]) -> Vec<(Option<Arc<Cached>>, Tier)> {
+        let found = self.find_many(keys).await;
+        for (cached, tier) in &found {
+            self.0.counts.count(cached.is_some(), *tier);
+        }
+        found
+    }
+
+    async fn find_many(&self, keys: &[Key]) -> Vec<(Option<Arc<Cached>>, Tier)> {
         let mut found = Vec::with_capacity(keys.len());
         let mut sought: Vec<Sought> = Vec::new();
         for (place, key) in keys.iter().enumerate() {
@@ -106,7 +116,11 @@ impl Store {
         // keeps what it removes from coming back, however late the backend is asked.
         let since = self.0.memory.epoch(key);
         match backed.queue.pending(key) {
-            Some(Change::Put(cached, until)) if until > Instant::now() => Near::Known(Some(cached)),
+            Some(Change::Put(cached, until))
+                if until > Instant::now() && !self.0.purges.mean(key, &cached) =>
+            {
+                Near::Known(Some(cached))
+            }
             Some(Change::Put(..) | Change::Remove) => Near::Known(None),
             None => Near::Ask(backed, since),
         }
@@ -170,6 +184,10 @@ impl Store {
             Ok(entry) => {
                 let until = Instant::now() + self.hold(&entry);
                 let cached = Arc::new(Cached::new(entry));
+                if self.0.purges.mean(&key, &cached) {
+                    backed.queue.remove_damaged(key);
+                    return None;
+                }
                 self.0.memory.admit(key, &cached, until, since);
                 Some(cached)
             }

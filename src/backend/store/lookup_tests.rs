@@ -5,11 +5,12 @@ use crate::backend::contract::{TemporaryFolder, entry_of};
 use crate::backend::guard::Guard;
 use crate::backend::in_process::InProcess;
 use crate::backend::memory::Memory;
+use crate::backend::memory_catalogue::MemoryCatalogue;
 use crate::backend::scripted::{Behaviour, Scripted};
 use crate::backend::secret::Secrets;
-use crate::backend::store::Parts;
+use crate::backend::store::{Counts, Parts};
 use crate::backend::write_queue::{Bounds, WriteQueue};
-use crate::backend::{BackendChoice, BackendOptions};
+use crate::backend::{BackendChoice, BackendOptions, Purges};
 use crate::clock::SystemClock;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -19,14 +20,18 @@ fn store() -> (Arc<Scripted>, Store) {
     let scripted = Arc::new(Scripted::default());
     let guard = Guard::new(Arc::clone(&scripted) as _, READ, READ);
     let guard = Arc::new(guard);
-    let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default());
+    let purges = Arc::new(Purges::new(Arc::new(SystemClock)));
+    let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default(), Arc::clone(&purges));
     let in_process = Arc::new(InProcess::new(Arc::new(SystemClock)));
+    let memory = Arc::new(Memory::new(16 << 20));
     let store = Store(Arc::new(Parts {
         name: "scripted",
-        memory: Memory::new(16 << 20),
+        memory: Arc::clone(&memory),
+        purges,
+        counts: Counts::default(),
         backed: Some(Backed { queue, guard }),
         secrets: Secrets::new(None, None).unwrap(),
-        rest: crate::backend::store::Rest::of(in_process),
+        rest: crate::backend::store::Rest::of(in_process, Arc::new(MemoryCatalogue(memory))),
         clock: Arc::new(SystemClock),
     }));
     (scripted, store)

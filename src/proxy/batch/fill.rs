@@ -285,6 +285,7 @@ impl Proxy {
                 tags: batch.request.tags.iter().map(str::to_owned).collect(),
                 took_millis: u32::try_from(around.took.as_millis()).unwrap_or(u32::MAX),
                 content_type: "application/json".to_owned(),
+                generation: batch.request.generation,
                 ..Meta::default()
             },
             body: batch.adapter.stored(item.content, around.json),
