@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::access::{Denied, Role};
-use crate::backend::BackendError;
+use crate::backend::{BackendError, PurgeError};
 use crate::proxy::ProxyError;
 use crate::usage::books::BooksError;
 use crate::usage::export::{ExportError, SpecError};
@@ -51,6 +51,12 @@ pub enum ApiError {
         /// The member or parameter at fault.
         param: Option<String>,
     },
+    /// The store does not tell what is cached.
+    #[error("the store cannot be reached now; requests are answered all the same")]
+    Cache(#[source] BackendError),
+    /// A purge is not made.
+    #[error(transparent)]
+    Purge(#[from] PurgeError),
     /// An export cannot be made, told of or given.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -120,6 +126,8 @@ impl ApiError {
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
             | Self::RoleMissing(_)
+            | Self::Cache(_)
+            | Self::Purge(_)
             | Self::Export(_)
             | Self::Books(_)
             | Self::MethodNotAllowed(_)
@@ -172,6 +180,16 @@ impl ApiError {
             Self::Export(error) => export_kind(error),
             Self::ChangedMeanwhile(_) => (StatusCode::CONFLICT, INVALID, "changed_meanwhile"),
             Self::StoreAway(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
+            Self::Cache(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
+            Self::Purge(error) => match error {
+                PurgeError::TooMany => (StatusCode::TOO_MANY_REQUESTS, OURS, "too_many_purges"),
+                PurgeError::Store(_) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable")
+                }
+                PurgeError::Random(_) => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, OURS, "internal_error")
+                }
+            },
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 INVALID,
@@ -213,6 +231,8 @@ impl ApiError {
             | Self::AdminKeyWrong
             | Self::RoleMissing(_)
             | Self::Invalid { .. }
+            | Self::Cache(_)
+            | Self::Purge(_)
             | Self::MethodNotAllowed(_)
             | Self::Books(_)
             | Self::HeadTooLarge(..)

@@ -57,9 +57,9 @@ pub use error::BackendError;
 #[cfg(test)]
 pub(crate) use in_process::InProcess;
 pub use options::{BackendChoice, BackendOptions};
-pub use purges::{PurgeError, Purges, Purging};
+pub use purges::{Counted, PurgeError, Purges, Purging};
 pub use replica::{Follower, Replica};
-pub use store::{Health, Store};
+pub use store::{Health, Store, Trial};
 
 /// A backend that keeps entries. It knows sealed bytes only.
 ///

@@ -30,7 +30,7 @@ use super::{
     BackendChoice, BackendError, BackendOptions, Catalogue, Documents, Entries, Ledger, Objects,
     Purges, Records, Size, metrics,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 use crate::entry::Entry;
 use crate::key::{CacheSecret, Key};
 use crate::purge::Number;
@@ -225,6 +225,11 @@ impl Store {
     /// What is kept, to be gone through; `None` if that cannot be done here.
     pub fn catalogue(&self) -> Option<Arc<dyn Catalogue>> {
         Some(Arc::clone(&self.0.rest.catalogue))
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> UnixMillis {
+        self.0.clock.unix_millis()
     }
 
     /// The purges that are known here. A [`super::Replica`] has to follow for them.

@@ -17,6 +17,7 @@ mod prepare;
 mod recording;
 mod reply;
 mod seat;
+mod trial;
 
 use std::sync::Arc;
 use std::time::Duration;

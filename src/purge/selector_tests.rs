@@ -96,7 +96,7 @@ fn only_digits_make_a_key() {
 proptest! {
     #[test]
     fn a_key_begins_with_each_beginning_of_its_digits(
-        id in any::<[u8; 32]>(), other in any::<[u8; 32]>(), digits in 1..=64_usize,
+        id in prop::array::uniform32(0..=255_u8), other in prop::array::uniform32(0..=255_u8), digits in 1..=64_usize,
     ) {
         let (text, beside) = (hex::encode(id), hex::encode(other));
         let prefix = KeyPrefix::new(&text[..digits]).unwrap();

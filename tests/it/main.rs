@@ -10,6 +10,7 @@
     reason = "a broken test should fail at the spot"
 )]
 
+mod cache_admin;
 mod chat;
 mod clients;
 mod coalescing;
@@ -26,6 +27,7 @@ mod embedding_memory;
 mod embedding_model;
 mod embedding_usage;
 mod embeddings;
+mod erasure;
 mod errors;
 mod exports;
 mod gates;
@@ -39,8 +41,9 @@ mod operations;
 mod outage;
 mod passthrough;
 mod prices;
-mod smuggling;
 mod providers;
+mod purges;
+mod smuggling;
 mod staleness;
 mod stream_cuts;
 mod support;

@@ -2,6 +2,7 @@
 //! their own, a wire that can be cut, and a client that sees every byte.
 
 mod app;
+mod cache;
 mod chat;
 mod crowd;
 mod cut;

@@ -1,6 +1,7 @@
 //! What is the operator's: below `/admin/v1`, behind the admin key.
 
 mod asked;
+mod cache;
 mod described;
 mod export_bodies;
 mod exports;
@@ -11,6 +12,7 @@ mod numbers;
 mod prices;
 mod provider_bodies;
 mod providers;
+mod tenants;
 mod usage;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -27,4 +29,6 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(prices::prices))
         .merge(exports::router())
         .merge(providers::router())
+        .merge(cache::router())
+        .routes(routes!(tenants::erase_tenant))
 }
