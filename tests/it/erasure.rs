@@ -55,6 +55,19 @@ on_each_store! {
         assert_eq!(house.ask_as(ALICE, &asked).await, "MISS");
     }
 
+    async fn a_name_that_looks_like_a_command_is_a_name(store) {
+        let house = House::start(store).await;
+        house.ask_as(ALICE, &question("stays")).await;
+        stored(&house, 1).await;
+        let path = "/admin/v1/tenants/a*%3A%7Bx%7D%0D%0AFLUSHALL";
+        let erased = house.administer("DELETE", path).await.json();
+        assert_eq!(erased["tenant"], "a*:{x}\r\nFLUSHALL");
+        assert_eq!(house.purged(&erased["purge"]).await["progress"]["removed"], 0);
+        let everyone = house.administer("DELETE", "/admin/v1/tenants/*").await.json();
+        house.purged(&everyone["purge"]).await;
+        assert_eq!(house.ask_as(ALICE, &question("stays")).await, "HIT");
+    }
+
     async fn what_is_erased_by_its_tag_leaves_no_byte(store) {
         let house = House::start(store).await;
         house.ask_tagged(&question("mine"), "person=17").await;

@@ -72,11 +72,8 @@ impl Shared {
         };
         let mut claims = self.claim().await?;
         let began = Instant::now();
-        let work = self.remove(&*catalogue, &mut claims);
-        if let Err(error) = work.await {
-            // Those whose lease is ours are due again at once.
-            return Err(error);
-        }
+        // Should it fail, those whose lease is ours are due again at once.
+        self.remove(&*catalogue, &mut claims).await?;
         for claim in &mut claims {
             self.finish(claim).await?;
         }

@@ -80,3 +80,34 @@ fn accepted(purge: PurgeTold) -> Response {
     let location = format!("/admin/v1/cache/purges/{}", purge.id());
     (StatusCode::ACCEPTED, [(LOCATION, location)], Json(purge)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(tenants: &[&str]) -> Selector {
+        Selector {
+            tenants: tenants.iter().map(|name| (*name).to_owned()).collect(),
+            tags: vec!["t".to_owned()],
+            ..Selector::default()
+        }
+    }
+
+    #[test]
+    fn who_may_remove_what_is_the_own_removes_no_more() {
+        let own = || Some("acme".to_owned());
+        for given in [of(&[]), of(&["acme"])] {
+            let held = held_to(given, own()).ok();
+            assert_eq!(held, Some(of(&["acme"])));
+        }
+        for given in [of(&["other"]), of(&["acme", "other"]), of(&["acme*"])] {
+            let refused = held_to(given, own());
+            assert!(matches!(
+                refused,
+                Err(ApiError::RoleMissing(Role::PurgeAll))
+            ));
+        }
+        let all = held_to(of(&["other"]), None).ok();
+        assert_eq!(all, Some(of(&["other"])));
+    }
+}
