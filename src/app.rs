@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::access::{AdminKey, Audit, Keyring};
 use crate::api::{self, ApiState, ServerOptions};
-use crate::backend::{Purging, Replica, Store};
+use crate::backend::{Purging, Replica, Store, TenantKeys};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
@@ -56,6 +56,8 @@ pub struct App {
     options: ServerOptions,
     made_key: Option<Kept>,
     otlp: Option<Arc<Otlp>>,
+    /// What makes the keys of tenants: until the last entry is written.
+    key_keeper: AbortOnDropHandle<()>,
     /// The built-in upstream, where it is the one that is asked.
     _mock: Option<AbortOnDropHandle<()>>,
 }
@@ -76,7 +78,14 @@ impl App {
             None => None,
         };
         let clock = Arc::new(SystemClock);
-        let store = Store::open(&config.backend, Arc::clone(&clock) as _)?;
+        let vault = Arc::new(vault(config)?);
+        let tenant_keys = TenantKeys::new(Arc::clone(&vault), config.encrypt_entries);
+        let tenant_keys = Arc::new(tenant_keys);
+        let store = Store::open_with(
+            &config.backend,
+            Arc::clone(&tenant_keys),
+            Arc::clone(&clock) as _,
+        )?;
         // The names of entries hang on the secret: it is worth a moment's wait.
         store.secret(SECRET_PATIENCE).await;
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
@@ -87,7 +96,6 @@ impl App {
             store.objects(),
             Arc::clone(&clock) as _,
         );
-        let vault = Arc::new(vault(config)?);
         let keyring = Arc::new(Keyring::new(Arc::clone(&vault)));
         let upstreams = Upstreams::new(Arc::new(upstream), vault, &config.upstream)?;
         let upstreams = Arc::new(upstreams);
@@ -96,9 +104,11 @@ impl App {
             vec![
                 Arc::clone(&keyring) as _,
                 Arc::clone(&upstreams) as _,
+                Arc::clone(&tenant_keys) as _,
                 store.purges(),
             ],
         );
+        let key_keeper = tenant_keys.keep(replica.clone());
         replica.first(DOCUMENTS_PATIENCE).await;
         let purging = Purging::start(store.clone(), replica.clone(), Arc::clone(&clock) as _)
             .context("cannot make a name for this process")?;
@@ -140,6 +150,7 @@ impl App {
             options: config.server.clone(),
             made_key,
             otlp,
+            key_keeper,
             _mock: mock,
         })
     }
@@ -181,6 +192,7 @@ impl App {
             options,
             made_key: _,
             otlp,
+            key_keeper,
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
@@ -204,6 +216,7 @@ impl App {
             tracing::warn!("stopping before all usage was written");
         }
         store.close(LAST_WRITES).await;
+        drop(key_keeper);
         if let Some(otlp) = otlp {
             // It waits as threads do, which would stop others here.
             let closing = tokio::task::spawn_blocking(move || otlp.close(LAST_SPANS));

@@ -93,6 +93,16 @@ impl Cached {
         worth.as_ref()
     }
 
+    /// Whose it is; empty where nobody is named.
+    pub(super) fn tenant(&self) -> &str {
+        self.entry.meta.tenant.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it is this tenant's.
+    pub(super) fn is_of_tenant(&self, tenant: &str) -> bool {
+        self.tenant() == tenant
+    }
+
     /// Whether this is asked for the first time. What takes much more room rendered
     /// than stored is only worth keeping for those who come again.
     pub fn is_asked_first(&self) -> bool {

@@ -30,6 +30,12 @@ pub enum BackendError {
     /// More is asked of it at once than it takes.
     #[error("the backend is overloaded")]
     Overloaded,
+    /// What is to be encrypted has no key yet; it is being made.
+    #[error("there is no key to encrypt with yet")]
+    NoKeyYet,
+    /// What is to be encrypted has no key that can be used.
+    #[error("there is no key to encrypt with: {0}")]
+    NoKey(String),
     /// It is configured in a way that cannot work.
     #[error("the backend is configured wrongly: {0}")]
     Invalid(String),
@@ -61,6 +67,8 @@ impl BackendError {
             Self::Unauthorized(_) => "unauthorized",
             Self::Corrupt(_) => "corrupt",
             Self::Overloaded => "overloaded",
+            Self::NoKeyYet => "no_key_yet",
+            Self::NoKey(_) => "no_key",
             Self::Invalid(_) => "invalid",
             Self::Other(_) => "other",
         }
@@ -69,13 +77,15 @@ impl BackendError {
     /// What the error says about the backend as a whole.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Timeout | Self::Overloaded => Severity::Slow,
+            Self::Timeout | Self::Overloaded | Self::NoKeyYet => Severity::Slow,
             Self::LeftAlone
             | Self::Unavailable(_)
             | Self::OutOfSpace(_)
             | Self::ReadOnly(_)
             | Self::Unauthorized(_) => Severity::Hard,
-            Self::Corrupt(_) | Self::Invalid(_) | Self::Other(_) => Severity::Single,
+            Self::NoKey(_) | Self::Corrupt(_) | Self::Invalid(_) | Self::Other(_) => {
+                Severity::Single
+            }
         }
     }
 

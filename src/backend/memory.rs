@@ -171,6 +171,17 @@ impl Memory {
         (!left.is_zero()).then_some((held.cached, left))
     }
 
+    /// Forgets the answers of a tenant, those that are being read meanwhile included.
+    pub(super) fn forget_tenant(&self, tenant: &str) {
+        for stripe in &self.stripes {
+            let mut epoch = stripe.lock().unwrap_or_else(PoisonError::into_inner);
+            *epoch = epoch.wrapping_add(1);
+        }
+        self.table
+            .retain(|_key, held| !held.cached.is_of_tenant(tenant));
+        self.measure();
+    }
+
     /// Weighs an answer again that has grown, if it is still held.
     pub(super) fn weigh_again(&self, key: &Key, cached: &Arc<Cached>) {
         self.in_stripe(key, |_epoch| {

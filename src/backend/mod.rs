@@ -35,6 +35,7 @@ mod replica;
 mod scripted;
 mod secret;
 pub mod store;
+mod tenant_keys;
 mod write_queue;
 
 use std::fmt::Debug;
@@ -60,6 +61,7 @@ pub use options::{BackendChoice, BackendOptions};
 pub use purges::{Counted, PurgeError, Purges, Purging};
 pub use replica::{Follower, Replica};
 pub use store::{Health, Store, Trial};
+pub use tenant_keys::TenantKeys;
 
 /// A backend that keeps entries. It knows sealed bytes only.
 ///

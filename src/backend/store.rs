@@ -25,6 +25,7 @@ use super::memory_catalogue::MemoryCatalogue;
 use super::redis::Redis;
 use super::redis::books::Books;
 use super::secret::Secrets;
+use super::tenant_keys::{Forgets, TenantKeys};
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{
     BackendChoice, BackendError, BackendOptions, Catalogue, Documents, Entries, Ledger, Objects,
@@ -53,6 +54,7 @@ struct Parts {
     counts: Counts,
     backed: Option<Backed>,
     secrets: Secrets,
+    tenant_keys: Arc<TenantKeys>,
     rest: Rest,
     clock: Arc<dyn Clock>,
 }
@@ -116,12 +118,24 @@ impl Rest {
 }
 
 impl Store {
+    /// Opens the cache, which encrypts nothing: see [`open_with`](Self::open_with).
+    ///
+    /// # Errors
+    /// If the options make no sense, or when called outside of a runtime.
+    pub fn open(options: &BackendOptions, clock: Arc<dyn Clock>) -> Result<Self, BackendError> {
+        Self::open_with(options, Arc::new(TenantKeys::none()), clock)
+    }
+
     /// Opens the cache. Waits for no server; a backend that is away, or a disk
     /// that cannot be written, is logged and done without.
     ///
     /// # Errors
     /// If the options make no sense, or when called outside of a runtime.
-    pub fn open(options: &BackendOptions, clock: Arc<dyn Clock>) -> Result<Self, BackendError> {
+    pub fn open_with(
+        options: &BackendOptions,
+        tenant_keys: Arc<TenantKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BackendError> {
         if Handle::try_current().is_err() {
             return Err(BackendError::Invalid("there is no runtime".to_owned()));
         }
@@ -133,7 +147,8 @@ impl Store {
         let purges = Arc::new(Purges::new(Arc::clone(&clock)));
         let (backed, rest) = match opened {
             Some(opened) => {
-                let backed = Backed::new(opened.entries, options, &purges);
+                let keys = Arc::clone(&tenant_keys);
+                let backed = Backed::new(opened.entries, keys, &purges, options);
                 (Some(backed), opened.rest)
             }
             None => {
@@ -142,16 +157,20 @@ impl Store {
                 (None, Rest::of(in_process, catalogue))
             }
         };
-        Ok(Self(Arc::new(Parts {
+        let parts = Arc::new(Parts {
             name,
             memory,
             purges,
             counts: Counts::default(),
             backed,
             secrets,
+            tenant_keys,
             rest,
             clock,
-        })))
+        });
+        let told: Arc<dyn Forgets> = Arc::clone(&parts) as _;
+        parts.tenant_keys.tell(Arc::downgrade(&told));
+        Ok(Self(parts))
     }
 
     /// Looks in memory only. Waits for nothing.
@@ -295,11 +314,27 @@ impl Store {
     }
 }
 
+impl Forgets for Parts {
+    fn forget_tenant(&self, tenant: &str) {
+        // First what is asked last, so that nobody finds it in between.
+        if let Some(backed) = &self.backed {
+            backed.queue.forget_tenant(tenant);
+        }
+        self.memory.forget_tenant(tenant);
+    }
+}
+
 impl Backed {
-    fn new(entries: Arc<dyn Entries>, options: &BackendOptions, purges: &Arc<Purges>) -> Self {
+    fn new(
+        entries: Arc<dyn Entries>,
+        keys: Arc<TenantKeys>,
+        purges: &Arc<Purges>,
+        options: &BackendOptions,
+    ) -> Self {
         let guard = Guard::new(entries, options.read_timeout, options.write_timeout);
         let guard = Arc::new(guard);
-        let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default(), Arc::clone(purges));
+        let purges = Arc::clone(purges);
+        let queue = WriteQueue::new(Arc::clone(&guard), keys, purges, Bounds::default());
         Self { queue, guard }
     }
 }

@@ -20,9 +20,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::breaker::Standing;
 use super::cached::Cached;
 use super::guard::Guard;
+use super::tenant_keys::TenantKeys;
 use super::{BackendError, Entries as _, Purges, Record, metrics};
 use crate::entry;
 use crate::key::Key;
+use crate::vault::DataKey;
 
 /// How many changes may wait, and how many bytes of answers.
 #[derive(Clone, Copy, Debug)]
@@ -98,15 +100,21 @@ pub(super) struct Depth {
 }
 
 impl WriteQueue {
-    /// An empty queue to a backend. Needs a runtime to run in.
-    pub(super) fn new(backend: Arc<Guard>, bounds: Bounds, purges: Arc<Purges>) -> Self {
+    /// An empty queue to a backend, which encrypts if `keys` say so. Needs a runtime to
+    /// run in.
+    pub(super) fn new(
+        backend: Arc<Guard>,
+        keys: Arc<TenantKeys>,
+        purges: Arc<Purges>,
+        bounds: Bounds,
+    ) -> Self {
         let shared = Arc::new(Shared {
             bounds,
             state: Mutex::default(),
             work: Notify::new(),
             idle: Notify::new(),
         });
-        let worker = tokio::spawn(work(Arc::clone(&shared), backend, purges));
+        let worker = tokio::spawn(work(Arc::clone(&shared), backend, keys, purges));
         Self {
             shared,
             _worker: AbortOnDropHandle::new(worker),
@@ -123,6 +131,17 @@ impl WriteQueue {
         if self.pending(&key).is_none() {
             self.push(key, Change::Remove);
         }
+    }
+
+    /// Gives up what is to be written for a tenant. What is under way is then written
+    /// under a key that is gone.
+    pub(super) fn forget_tenant(&self, tenant: &str) {
+        let depth = {
+            let mut state = self.shared.lock();
+            state.forget_tenant(tenant);
+            state.depth()
+        };
+        self.shared.tell(depth);
     }
 
     /// What is about to become of a key.
@@ -256,6 +275,21 @@ impl State {
         }
     }
 
+    fn forget_tenant(&mut self, tenant: &str) {
+        let mut gone = 0_u64;
+        let mut stays = |_key: &Key, change: &mut Change| match change {
+            Change::Put(cached, _) if cached.is_of_tenant(tenant) => {
+                gone = gone.saturating_add(cached.stored_weight());
+                false
+            }
+            Change::Put(..) | Change::Remove => true,
+        };
+        self.waiting.retain(&mut stays);
+        self.in_flight.retain(&mut stays);
+        self.order.retain(|key| self.waiting.contains_key(key));
+        self.bytes = self.bytes.saturating_sub(gone);
+    }
+
     fn put_in(&mut self, key: Key, change: Change) {
         self.bytes = self.bytes.saturating_add(weight(&change));
         match self.waiting.insert(key, change) {
@@ -294,7 +328,12 @@ fn weight(change: &Change) -> u64 {
 
 /// Writes what waits: many at once, one at a time after a failure, and none while
 /// the backend is left alone.
-async fn work(shared: Arc<Shared>, backend: Arc<Guard>, purges: Arc<Purges>) {
+async fn work(
+    shared: Arc<Shared>,
+    backend: Arc<Guard>,
+    keys: Arc<TenantKeys>,
+    purges: Arc<Purges>,
+) {
     let mut under_way = FuturesUnordered::new();
     let mut failing = false;
     let mut not_before = Instant::now();
@@ -309,12 +348,12 @@ async fn work(shared: Arc<Shared>, backend: Arc<Guard>, purges: Arc<Purges>) {
         while under_way.len() < limit
             && let Some((key, change)) = shared.take()
         {
-            let (backend, purges) = (&backend, &purges);
+            let (backend, keys, purges) = (&backend, &keys, &purges);
             under_way.push(async move {
                 // What was purged while it waited is not brought back to life.
                 let written = match &change {
                     Change::Put(cached, _) if purges.mean(&key, cached) => Ok(()),
-                    Change::Put(..) | Change::Remove => write(backend, key, change).await,
+                    Change::Put(..) | Change::Remove => write(backend, keys, key, change).await,
                 };
                 (key, written)
             });
@@ -332,12 +371,18 @@ async fn work(shared: Arc<Shared>, backend: Arc<Guard>, purges: Arc<Purges>) {
     }
 }
 
-async fn write(backend: &Guard, key: Key, change: Change) -> Result<(), BackendError> {
+async fn write(
+    backend: &Guard,
+    keys: &TenantKeys,
+    key: Key,
+    change: Change,
+) -> Result<(), BackendError> {
     let (cached, until) = match change {
         Change::Put(cached, until) => (cached, until),
         Change::Remove => return backend.remove(&key).await,
     };
-    let sealed = seal(key, Arc::clone(&cached)).await?;
+    let data_key = keys.obtain(cached.tenant()).await?;
+    let sealed = seal(key, Arc::clone(&cached), data_key).await?;
     let keep_for = until.saturating_duration_since(Instant::now());
     if keep_for.is_zero() {
         return Ok(());
@@ -352,9 +397,16 @@ async fn write(backend: &Guard, key: Key, change: Change) -> Result<(), BackendE
     backend.put(key, record).await
 }
 
-async fn seal(key: Key, cached: Arc<Cached>) -> Result<Bytes, BackendError> {
+async fn seal(
+    key: Key,
+    cached: Arc<Cached>,
+    data_key: Option<Arc<DataKey>>,
+) -> Result<Bytes, BackendError> {
     let is_long = cached.entry.body.len() > SEAL_INLINE_BYTES_MAX;
-    let seal = move || entry::seal(&cached.entry, &key);
+    let seal = move || match data_key {
+        Some(data_key) => entry::seal_with(&cached.entry, &key, &data_key),
+        None => entry::seal(&cached.entry, &key),
+    };
     let sealed = if is_long {
         tokio::task::spawn_blocking(seal)
             .await

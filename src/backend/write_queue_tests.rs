@@ -15,8 +15,10 @@ fn queue(bounds: Bounds) -> (Arc<Scripted>, WriteQueue) {
         Duration::from_millis(50),
         Duration::from_millis(250),
     );
+    let keys = Arc::new(TenantKeys::none());
     let purges = Arc::new(Purges::new(Arc::new(crate::clock::SystemClock)));
-    (scripted, WriteQueue::new(Arc::new(guard), bounds, purges))
+    let queue = WriteQueue::new(Arc::new(guard), keys, purges, bounds);
+    (scripted, queue)
 }
 
 fn away() -> Behaviour {

@@ -70,6 +70,8 @@ pub struct Config {
     /// What secrets at rest are sealed with, the one in force first; none where one is to
     /// be kept beside the data.
     pub master_keys: Vec<MasterKey>,
+    /// Whether entries are encrypted before they are given to the backend.
+    pub encrypt_entries: bool,
     /// Prices.
     pub prices: PriceOptions,
     /// Logs.
@@ -165,6 +167,7 @@ impl Config {
             flight: flight(&mut reader),
             access: access::access(&mut reader),
             master_keys: access::master_keys(&mut reader),
+            encrypt_entries: reader.truth("encrypt_entries"),
             log: log(&mut reader),
             otlp: otlp(&mut reader),
         };

@@ -191,6 +191,12 @@ pub const SETTINGS: &[Setting] = &[
         "What secrets at rest are sealed with, as number:secret, the one in force first, older ones behind commas; one is made and kept in the data folder where it is not said, which several servers over one Redis must not leave at that",
     ),
     setting(
+        "encrypt_entries",
+        Kind::Truth,
+        "false",
+        "Whether answers are encrypted before they are stored, each tenant's with a key of its own; what is stored is read either way",
+    ),
+    setting(
         "completion_ttl",
         Kind::Duration,
         "7d",

@@ -6,6 +6,8 @@
 //! are looked at, so that neither decoder sees bytes this program did not write
 //! for this key. As the proof is nowhere in a backend, who can write there can
 //! make entries unreadable but cannot make one.
+//!
+//! An encrypted entry has other means to the same end: see [`cipher`].
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,13 +15,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::cipher;
 use super::codec;
 use super::dictionary;
-use super::header::{FLAG_DICTIONARY, FLAG_PACKED, FLAG_ZSTD, HEADER_BYTES, Header, Unreadable};
+use super::header::{
+    FLAG_DICTIONARY, FLAG_PACKED, FLAG_SEALED, FLAG_ZSTD, HEADER_BYTES, Header, Unreadable,
+};
 use super::pack::{pack, unpack};
 use super::{Entry, Meta};
 use crate::clock::UnixMillis;
 use crate::key::Key;
+use crate::vault::{DataKey, DataKeys, NoDataKeys};
 use crate::wire::Operation;
 
 const CHECK_BYTES: usize = 16;
@@ -48,6 +54,9 @@ pub enum SealError {
     /// The metadata are longer than 64 KiB.
     #[error("the metadata are too long to be stored")]
     MetaTooLong,
+    /// It cannot be encrypted.
+    #[error("it cannot be encrypted")]
+    Unencryptable,
 }
 
 /// Why stored bytes are not the entry of a key.
@@ -59,10 +68,12 @@ pub enum OpenError {
     /// They were written by another version of this program.
     #[error("written as version {0}")]
     Version(u8),
-    /// They use something this version does not know: an operation, an
-    /// encryption, a dictionary.
+    /// They use something this version does not know: an operation, a dictionary.
     #[error("written with something unknown to this version")]
     Unsupported,
+    /// They are encrypted with a key that is not known here, or not any more.
+    #[error("encrypted with a key that is not known here")]
+    UnknownKey,
     /// They were changed, or belong to another key.
     #[error("the check does not match")]
     Mismatch,
@@ -76,11 +87,12 @@ pub enum OpenError {
 
 impl OpenError {
     /// Whether the bytes are of no use to anyone. Those of another version are:
-    /// while servers are being upgraded, each leaves the others' entries alone.
+    /// while servers are being upgraded, each leaves the others' entries alone. So are
+    /// those under a key that another server may have.
     pub const fn is_damage(self) -> bool {
         match self {
             Self::Foreign | Self::Mismatch | Self::TooLarge | Self::Undecodable => true,
-            Self::Version(_) | Self::Unsupported => false,
+            Self::Version(_) | Self::Unsupported | Self::UnknownKey => false,
         }
     }
 
@@ -90,6 +102,7 @@ impl OpenError {
             Self::Foreign => "foreign",
             Self::Version(_) => "version",
             Self::Unsupported => "unsupported",
+            Self::UnknownKey => "unknown_key",
             Self::Mismatch => "mismatch",
             Self::TooLarge => "too_large",
             Self::Undecodable => "undecodable",
@@ -126,29 +139,50 @@ pub struct Peeked {
 /// # Errors
 /// If the body or the metadata are too long for the layout.
 pub fn seal(entry: &Entry, key: &Key) -> Result<Vec<u8>, SealError> {
+    let payload = Payload::of(entry);
+    let (header, meta) = front(entry, &payload, None)?;
+    let check = check(key, &[&header, &meta], &payload.bytes);
+    Ok(put_together(&[&header, &meta, &check, &payload.bytes]))
+}
+
+/// Seals an entry for storing it under `key`, encrypted with a tenant's data key. The
+/// metadata stay readable for those who list entries.
+///
+/// # Errors
+/// As [`seal`], or if the system has no randomness.
+pub fn seal_with(entry: &Entry, key: &Key, data_key: &DataKey) -> Result<Vec<u8>, SealError> {
+    let payload = Payload::of(entry);
+    let (header, meta) = front(entry, &payload, Some(data_key.master()))?;
+    let mut text = payload.bytes.into_owned();
+    let front = cipher::encrypt(key, data_key, [&header, &meta], &mut text)
+        .map_err(|_vault| SealError::Unencryptable)?;
+    Ok(put_together(&[&header, &meta, &front, &text]))
+}
+
+/// The head and the metadata of an entry; with the number of the master key in force if
+/// it is going to be encrypted.
+fn front(
+    entry: &Entry,
+    payload: &Payload<'_>,
+    master: Option<u8>,
+) -> Result<([u8; HEADER_BYTES], Vec<u8>), SealError> {
     let meta = minicbor::to_vec(&entry.meta).map_err(|_cbor| SealError::MetaTooLong)?;
-    let Payload {
-        bytes: payload,
-        flags,
-        dictionary,
-    } = Payload::of(entry);
+    let sealed = if master.is_some() { FLAG_SEALED } else { 0 };
     let header = Header {
         kind: entry.operation.code(),
-        flags,
-        dictionary,
+        flags: payload.flags | sealed,
+        master: master.unwrap_or_default(),
+        dictionary: payload.dictionary,
         stored_at: entry.stored_at,
         fresh_millis: u64::try_from(entry.fresh_for.as_millis()).unwrap_or(u64::MAX),
         plain_len: u32::try_from(entry.body.len()).map_err(|_long| SealError::BodyTooLong)?,
         meta_len: u16::try_from(meta.len()).map_err(|_long| SealError::MetaTooLong)?,
-    }
-    .to_bytes();
-    let check = check(key, &[&header, &meta], &payload);
-    let mut sealed = Vec::with_capacity(HEADER_BYTES + meta.len() + CHECK_BYTES + payload.len());
-    sealed.extend_from_slice(&header);
-    sealed.extend_from_slice(&meta);
-    sealed.extend_from_slice(&check);
-    sealed.extend_from_slice(&payload);
-    Ok(sealed)
+    };
+    Ok((header.to_bytes(), meta))
+}
+
+fn put_together(parts: &[&[u8]; 4]) -> Vec<u8> {
+    parts.concat()
 }
 
 /// A body as it is stored.
@@ -191,13 +225,26 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Opens what was sealed under `key`.
+/// Opens what was sealed under `key`, if it is not encrypted.
 ///
 /// # Errors
 /// If the bytes are anything but what [`seal`] made of an entry for this key, or
 /// if the body is longer than `limits` allow.
 pub fn open(sealed: &[u8], key: &Key, limits: Limits) -> Result<Entry, OpenError> {
-    let checked = Checked::read(sealed, key)?;
+    open_with(sealed, key, &NoDataKeys, limits)
+}
+
+/// Opens what was sealed under `key`, encrypted or not.
+///
+/// # Errors
+/// As [`open`], or if none of the data keys is the entry's.
+pub fn open_with(
+    sealed: &[u8],
+    key: &Key,
+    keys: &dyn DataKeys,
+    limits: Limits,
+) -> Result<Entry, OpenError> {
+    let checked = Checked::read(sealed, key, keys)?;
     let told = checked.tell()?;
     Ok(Entry {
         operation: told.operation,
@@ -213,29 +260,35 @@ pub fn open(sealed: &[u8], key: &Key, limits: Limits) -> Result<Entry, OpenError
 /// # Errors
 /// As [`open`], except that the body is not decoded.
 pub fn peek(sealed: &[u8], key: &Key) -> Result<Peeked, OpenError> {
-    Checked::read(sealed, key)?.tell()
+    Checked::read(sealed, key, &NoDataKeys)?.tell()
 }
 
 /// A sealed entry taken apart, after its check was found right.
 struct Checked<'a> {
     header: Header,
     meta: &'a [u8],
-    payload: &'a [u8],
+    payload: Cow<'a, [u8]>,
 }
 
 impl<'a> Checked<'a> {
-    fn read(sealed: &'a [u8], key: &Key) -> Result<Self, OpenError> {
-        let (header, rest) = Header::read(sealed)?;
+    fn read(sealed: &'a [u8], key: &Key, keys: &dyn DataKeys) -> Result<Self, OpenError> {
+        let (mut header, rest) = Header::read(sealed)?;
         let (meta, rest) = rest
             .split_at_checked(usize::from(header.meta_len))
             .ok_or(OpenError::Foreign)?;
-        let (stored, payload) = rest
-            .split_first_chunk::<CHECK_BYTES>()
-            .ok_or(OpenError::Foreign)?;
         let head = sealed.get(..HEADER_BYTES).ok_or(OpenError::Foreign)?;
-        if check(key, &[head, meta], payload) != *stored {
-            return Err(OpenError::Mismatch);
-        }
+        let payload = if header.flags & FLAG_SEALED == 0 {
+            let (stored, payload) = rest
+                .split_first_chunk::<CHECK_BYTES>()
+                .ok_or(OpenError::Foreign)?;
+            if check(key, &[head, meta], payload) != *stored {
+                return Err(OpenError::Mismatch);
+            }
+            Cow::Borrowed(payload)
+        } else {
+            header.flags &= !FLAG_SEALED;
+            Cow::Owned(cipher::decrypt(key, keys, [head, meta], rest)?)
+        };
         Ok(Self {
             header,
             meta,
@@ -263,7 +316,7 @@ impl<'a> Checked<'a> {
             .ok_or(OpenError::TooLarge)?;
         let flags = self.header.flags;
         if flags == FLAG_PACKED {
-            let plain = unpack(self.payload, plain_len).ok_or(OpenError::Undecodable)?;
+            let plain = unpack(&self.payload, plain_len).ok_or(OpenError::Undecodable)?;
             return Ok(plain.into());
         }
         if flags & FLAG_PACKED != 0 {
@@ -271,7 +324,7 @@ impl<'a> Checked<'a> {
         }
         if flags & FLAG_ZSTD == 0 {
             return if self.payload.len() == plain_len && flags & FLAG_DICTIONARY == 0 {
-                Ok(Bytes::copy_from_slice(self.payload))
+                Ok(Bytes::copy_from_slice(&self.payload))
             } else {
                 Err(OpenError::Undecodable)
             };
@@ -284,7 +337,7 @@ impl<'a> Checked<'a> {
         if needs_one && dictionary::bytes(dictionary).is_none() {
             return Err(OpenError::Unsupported);
         }
-        codec::decompress(self.payload, dictionary, plain_len)
+        codec::decompress(&self.payload, dictionary, plain_len)
             .map(Bytes::from)
             .map_err(|_zstd| OpenError::Undecodable)
     }

@@ -58,6 +58,7 @@ fn plain_header(plain_len: usize) -> Header {
     Header {
         kind: Operation::Chat.code(),
         flags: 0,
+        master: 0,
         dictionary: 0,
         stored_at: 1,
         fresh_millis: 1,
@@ -152,7 +153,7 @@ fn a_length_that_is_not_the_bodys_is_an_error() {
 #[test]
 fn what_a_later_version_wrote_is_not_damage() {
     let key = Key::for_tests(1);
-    let later_flags = [1 << 1, 1 << 4, 1 << 7];
+    let later_flags = [1 << 4, 1 << 7];
     for flags in later_flags {
         let header = Header {
             flags,

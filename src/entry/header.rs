@@ -1,6 +1,6 @@
 //! The fixed head of a sealed entry.
 //!
-//! 32 bytes, little-endian: `"LC"`, version, kind, flags, key id, dictionary id
+//! 32 bytes, little-endian: `"LC"`, version, kind, flags, master key id, dictionary id
 //! (u32), stored at (u64, ms since 1970), fresh for (u64, ms), plain length
 //! (u32), length of the metadata (u16). A u32 for the freshness would end at 49
 //! days, which is less than an operator may ask for.
@@ -16,14 +16,15 @@ const MAGIC: [u8; 2] = *b"LC";
 
 /// The payload is one zstd frame.
 pub(super) const FLAG_ZSTD: u8 = 1 << 0;
+/// The payload is encrypted, behind whatever else was done to it.
+pub(super) const FLAG_SEALED: u8 = 1 << 1;
 /// The frame needs the dictionary named in the head.
 pub(super) const FLAG_DICTIONARY: u8 = 1 << 2;
 /// The payload is a packed vector.
 pub(super) const FLAG_PACKED: u8 = 1 << 3;
 
-/// Bits that have a meaning. Encryption (1 << 1) is reserved: an entry that has it
-/// was written by a later version.
-const FLAGS_KNOWN: u8 = FLAG_ZSTD | FLAG_DICTIONARY | FLAG_PACKED;
+/// Bits that have a meaning.
+const FLAGS_KNOWN: u8 = FLAG_ZSTD | FLAG_SEALED | FLAG_DICTIONARY | FLAG_PACKED;
 
 /// The head of a sealed entry, read but not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,9 @@ pub(super) struct Header {
     pub(super) kind: u8,
     /// What was done to the payload.
     pub(super) flags: u8,
+    /// The number of the master key in force when the payload was encrypted; 0 if it is
+    /// not.
+    pub(super) master: u8,
     /// The dictionary the payload was compressed with; 0 for none.
     pub(super) dictionary: u32,
     /// When the call that got the answer began.
@@ -59,8 +63,7 @@ impl Header {
         let mut bytes = [0; HEADER_BYTES];
         let fields: [&[u8]; 7] = [
             &MAGIC,
-            // The key id stands for the key of an encrypted payload: none yet.
-            &[VERSION, self.kind, self.flags, 0],
+            &[VERSION, self.kind, self.flags, self.master],
             &self.dictionary.to_le_bytes(),
             &self.stored_at.to_le_bytes(),
             &self.fresh_millis.to_le_bytes(),
@@ -83,7 +86,7 @@ impl Header {
         if version != VERSION {
             return Err(Unreadable::Version(version));
         }
-        let ([kind, flags, _key_id], rest) = take::<3>(rest)?;
+        let ([kind, flags, master], rest) = take::<3>(rest)?;
         let (dictionary, rest) = take::<4>(rest)?;
         let (stored_at, rest) = take::<8>(rest)?;
         let (fresh_millis, rest) = take::<8>(rest)?;
@@ -92,6 +95,7 @@ impl Header {
         let header = Self {
             kind,
             flags,
+            master,
             dictionary: u32::from_le_bytes(dictionary),
             stored_at: u64::from_le_bytes(stored_at),
             fresh_millis: u64::from_le_bytes(fresh_millis),

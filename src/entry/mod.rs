@@ -4,6 +4,7 @@
 //! under the same key, or it is an error: a flipped bit, a swapped name, a cut
 //! value or a planted one never becomes somebody's answer.
 
+mod cipher;
 mod codec;
 mod dictionary;
 mod envelope;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use crate::clock::UnixMillis;
 use crate::wire::Operation;
 
-pub use envelope::{Limits, OpenError, Peeked, SealError, open, peek, seal};
+pub use envelope::{Limits, OpenError, Peeked, SealError, open, open_with, peek, seal, seal_with};
 pub use inspect::{inspect, inspected_bytes};
 pub use meta::Meta;
 

@@ -6,11 +6,15 @@
 //! place: moved elsewhere, it cannot be opened. The first master key is in force; the
 //! others only open what was sealed while they were.
 
+mod data_key;
+
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::key::KeyedDigest;
+
+pub use data_key::{DataKey, DataKeyId, DataKeys, NoDataKeys, SEAL_BYTES};
 
 /// The bytes of a key.
 pub const KEY_BYTES: usize = 32;

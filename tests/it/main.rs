@@ -27,6 +27,7 @@ mod embedding_memory;
 mod embedding_model;
 mod embedding_usage;
 mod embeddings;
+mod encryption;
 mod erasure;
 mod errors;
 mod exports;

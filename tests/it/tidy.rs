@@ -28,18 +28,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("key", &["wire"]),
     ("price", &["wire"]),
     ("policy", &["clock", "wire"]),
-    ("entry", &["clock", "key", "policy", "wire"]),
+    ("vault", &["key"]),
+    ("entry", &["clock", "key", "policy", "vault", "wire"]),
     ("ledger", &["clock", "wire"]),
     ("operation", &["entry", "key", "policy", "wire"]),
     ("purge", &["clock", "entry", "policy", "wire"]),
     (
         "backend",
         &[
-            "clock", "entry", "key", "ledger", "policy", "price", "purge", "wire",
+            "clock", "entry", "key", "ledger", "policy", "price", "purge", "vault", "wire",
         ],
     ),
     ("secret_file", &[]),
-    ("vault", &["key"]),
     (
         "access",
         &[

@@ -303,6 +303,8 @@ impl Writer {
             | BackendError::Unauthorized(_)
             | BackendError::Overloaded
             | BackendError::Invalid(_)
+            | BackendError::NoKeyYet
+            | BackendError::NoKey(_)
             | BackendError::Other(_) => {
                 tracing::debug!(%error, "the file could not be written");
             }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{Backed, FAR_OFF, Store};
 use crate::backend::memory::Epoch;
+use crate::backend::tenant_keys::TenantKeys;
 use crate::backend::write_queue::Change;
 use crate::backend::{BackendError, Cached, Entries as _, metrics};
 use crate::entry::{self, Entry, Limits, OpenError};
@@ -137,8 +138,9 @@ impl Store {
             // Counted, timed and, when it opens the breaker, logged by the guard.
             Err(_counted) => return None,
         };
-        let of = *key;
-        let opened = where_it_holds_up_nobody(sealed.len(), move || open(&sealed, &of)).await;
+        let (of, keys) = (*key, Arc::clone(&self.0.tenant_keys));
+        let opened =
+            where_it_holds_up_nobody(sealed.len(), move || open(&sealed, &of, &keys)).await;
         self.take_in(backed, *key, opened?, since)
     }
 
@@ -157,10 +159,11 @@ impl Store {
             .filter_map(|(sought, sealed)| Some((*sought, sealed?)))
             .collect();
         let bytes = sealed.iter().map(|(_sought, sealed)| sealed.len()).sum();
+        let data_keys = Arc::clone(&self.0.tenant_keys);
         let open_all = move || -> Vec<_> {
             sealed
                 .into_iter()
-                .map(|(sought, sealed)| (sought, open(&sealed, &sought.key)))
+                .map(|(sought, sealed)| (sought, open(&sealed, &sought.key, &data_keys)))
                 .collect()
         };
         let opened = where_it_holds_up_nobody(bytes, open_all).await?;
@@ -197,7 +200,7 @@ impl Store {
                 None
             }
             Err(error) => {
-                tracing::debug!(?key, %error, "a stored value is of another version");
+                tracing::debug!(?key, %error, "a stored value is of no use here, and left alone");
                 counter!(metrics::CORRUPT, "reason" => error.as_str()).increment(1);
                 None
             }
@@ -214,8 +217,8 @@ impl Store {
     }
 }
 
-fn open(sealed: &Bytes, key: &Key) -> Result<Entry, OpenError> {
-    entry::open(sealed, key, Limits::default())
+fn open(sealed: &Bytes, key: &Key, keys: &TenantKeys) -> Result<Entry, OpenError> {
+    entry::open_with(sealed, key, keys, Limits::default())
 }
 
 /// Does work over so many bytes here or, if they are many, on a thread that may

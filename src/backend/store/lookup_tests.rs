@@ -21,7 +21,12 @@ fn store() -> (Arc<Scripted>, Store) {
     let guard = Guard::new(Arc::clone(&scripted) as _, READ, READ);
     let guard = Arc::new(guard);
     let purges = Arc::new(Purges::new(Arc::new(SystemClock)));
-    let queue = WriteQueue::new(Arc::clone(&guard), Bounds::default(), Arc::clone(&purges));
+    let queue = WriteQueue::new(
+        Arc::clone(&guard),
+        Arc::new(TenantKeys::none()),
+        Arc::clone(&purges),
+        Bounds::default(),
+    );
     let in_process = Arc::new(InProcess::new(Arc::new(SystemClock)));
     let memory = Arc::new(Memory::new(16 << 20));
     let store = Store(Arc::new(Parts {
@@ -31,6 +36,7 @@ fn store() -> (Arc<Scripted>, Store) {
         counts: Counts::default(),
         backed: Some(Backed { queue, guard }),
         secrets: Secrets::new(None, None).unwrap(),
+        tenant_keys: Arc::new(TenantKeys::none()),
         rest: crate::backend::store::Rest::of(in_process, Arc::new(MemoryCatalogue(memory))),
         clock: Arc::new(SystemClock),
     }));
