@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::access::{AdminKey, Audit, Keyring};
 use crate::api::{self, ApiState, ServerOptions};
-use crate::backend::{Purging, Replica, Store, TenantKeys};
+use crate::backend::{Follower, Purging, Replica, Store, TenantKeys};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
@@ -78,14 +78,7 @@ impl App {
             None => None,
         };
         let clock = Arc::new(SystemClock);
-        let vault = Arc::new(vault(config)?);
-        let tenant_keys = TenantKeys::new(Arc::clone(&vault), config.encrypt_entries);
-        let tenant_keys = Arc::new(tenant_keys);
-        let store = Store::open_with(
-            &config.backend,
-            Arc::clone(&tenant_keys),
-            Arc::clone(&clock) as _,
-        )?;
+        let (vault, tenant_keys, store) = sealed_store(config, Arc::clone(&clock))?;
         // The names of entries hang on the secret: it is worth a moment's wait.
         store.secret(SECRET_PATIENCE).await;
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
@@ -99,15 +92,13 @@ impl App {
         let keyring = Arc::new(Keyring::new(Arc::clone(&vault)));
         let upstreams = Upstreams::new(Arc::new(upstream), vault, &config.upstream)?;
         let upstreams = Arc::new(upstreams);
-        let replica = Replica::start(
-            store.documents(),
-            vec![
-                Arc::clone(&keyring) as _,
-                Arc::clone(&upstreams) as _,
-                Arc::clone(&tenant_keys) as _,
-                store.purges(),
-            ],
-        );
+        let followers: Vec<Arc<dyn Follower>> = vec![
+            Arc::clone(&keyring) as _,
+            Arc::clone(&upstreams) as _,
+            Arc::clone(&tenant_keys) as _,
+            store.purges(),
+        ];
+        let replica = Replica::start(store.documents(), followers);
         let key_keeper = tenant_keys.keep(replica.clone());
         replica.first(DOCUMENTS_PATIENCE).await;
         let purging = Purging::start(store.clone(), replica.clone(), Arc::clone(&clock) as _)
@@ -239,6 +230,17 @@ async fn default_upstream(
         }
     };
     Ok((Upstream::new(base, &config.upstream)?, mock))
+}
+
+/// The store, and what its entries are encrypted with.
+fn sealed_store(
+    config: &Config,
+    clock: Arc<SystemClock>,
+) -> anyhow::Result<(Arc<Vault>, Arc<TenantKeys>, Store)> {
+    let vault = Arc::new(vault(config)?);
+    let keys = Arc::new(TenantKeys::new(Arc::clone(&vault), config.encrypt_entries));
+    let store = Store::open_with(&config.backend, Arc::clone(&keys), clock)?;
+    Ok((vault, keys, store))
 }
 
 /// The key of the administration, and itself if it was made just now.

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use quick_cache::sync::Cache;
 
 use super::keyring::{self, Keyring};
-use super::{AccessMode, Denied, Isolation, Principal, Rights};
+use super::{AccessMode, Denied, Isolation, Principal, Rights, StandIn};
 use crate::clock::Clock;
 use crate::key::{CacheSecret, Scope, headers};
 use crate::ledger::Caller;
@@ -110,6 +110,49 @@ impl Door {
             rights: Arc::new(record.rights.clone()),
             is_ours: true,
         })
+    }
+
+    /// The caller somebody is taken for, who is not asked for a credential.
+    ///
+    /// # Errors
+    /// If there is no such caller, or none is known.
+    pub fn stand_in(&self, who: &StandIn, secret: &CacheSecret) -> Result<Principal, Denied> {
+        match (who, self.mode) {
+            (StandIn::Key(id), AccessMode::Keys) => {
+                let (_, record) = self.keyring.by_id(id).ok_or(Denied::UnknownKey)?;
+                let rights = &record.rights;
+                Ok(Principal {
+                    caller: Caller {
+                        key: record.id.as_str().into(),
+                        tenant: record.tenant.as_str().into(),
+                    },
+                    scope: scope_of(secret, &record.tenant, &record.id, rights, None),
+                    rights: Arc::new(rights.clone()),
+                    is_ours: true,
+                })
+            }
+            (StandIn::Tenant(tenant), AccessMode::Keys) => Ok(Principal {
+                caller: Caller {
+                    key: "".into(),
+                    tenant: tenant.as_str().into(),
+                },
+                scope: scope_of(secret, tenant, "", &self.all, None),
+                rights: Arc::clone(&self.all),
+                is_ours: true,
+            }),
+            (StandIn::Key(name) | StandIn::Tenant(name), AccessMode::PassThrough) => {
+                let mut callers = self.callers.iter();
+                let (scope, caller) = callers
+                    .find(|(_, caller)| *caller.tenant == **name)
+                    .ok_or(Denied::UnknownKey)?;
+                Ok(Principal {
+                    caller,
+                    scope,
+                    rights: Arc::clone(&self.all),
+                    is_ours: false,
+                })
+            }
+        }
     }
 
     /// The names of a caller of whom only the credential is known: it is its own tenant.

@@ -18,6 +18,7 @@ pub mod keyring;
 mod options;
 mod rights;
 mod role;
+mod stand_in;
 mod standing;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use keyring::{KeyRecord, Keyring};
 pub use options::{AccessMode, AccessOptions};
 pub use rights::{DirectiveRights, Isolation, Rights};
 pub use role::Role;
+pub use stand_in::StandIn;
 pub use standing::{Standee, Standing, Standings, Verdict};
 
 /// A caller.

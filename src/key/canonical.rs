@@ -193,7 +193,7 @@ pub(super) fn same_number(left: &str, right: &str) -> bool {
 /// float would make 18446744073709551616 and …617 the same number.
 ///
 /// `None` if the exponent is longer than [`EXPONENT_DIGITS_MAX`].
-fn exact_decimal(lexeme: &str) -> Option<String> {
+pub(super) fn exact_decimal(lexeme: &str) -> Option<String> {
     let (negative, unsigned) = match lexeme.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
         None => (false, lexeme),

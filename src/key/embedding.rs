@@ -21,10 +21,10 @@ pub const TOKENS_MAX: usize = 300_000;
 
 /// The fields that are out of the question: `user` names the caller, and every
 /// form of a vector is made of the same entry.
-const ASIDE: [&str; 3] = ["encoding_format", "input", "user"];
+pub(super) const ASIDE: [&str; 3] = ["encoding_format", "input", "user"];
 
 /// The documented fields, whose numbers may be written in any way.
-const QUESTION: [&str; 2] = ["dimensions", "model"];
+pub(super) const QUESTION: [&str; 2] = ["dimensions", "model"];
 
 /// Fields with which servers are asked for other numbers than floats. Their
 /// base64 is not that of floats, so one entry could not serve both forms.
@@ -41,7 +41,7 @@ const NUMBER_TYPES: [&str; 5] = [
 /// # Errors
 /// Why the request has no keys; it is to be forwarded as it came.
 pub fn identify<'a>(body: &'a Json<'a>, kind: UpstreamKind) -> Result<Batch, Bypass> {
-    let members = body.as_object().ok_or(Bypass::Invalid)?;
+    let shared = form(body).ok_or(Bypass::Invalid)?;
     if !names_one_model(body, kind) {
         return Err(Bypass::Invalid);
     }
@@ -50,14 +50,17 @@ pub fn identify<'a>(body: &'a Json<'a>, kind: UpstreamKind) -> Result<Batch, Byp
         return Err(Bypass::Encoding);
     }
     let items = items(&request.input().ok_or(Bypass::Invalid)?)?;
-    let shared = members
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_ref(), field(name, value)?)))
-        .collect();
     Ok(Batch {
-        shared: Canonical::of(&Form::Object(shared)),
+        shared: Canonical::of(&shared),
         items,
     })
+}
+
+/// What of a request is in the question of each item; `None` if it is no object.
+pub(super) fn form<'a>(body: &'a Json<'a>) -> Option<Form<'a>> {
+    let members = body.as_object()?.iter();
+    let members = members.filter_map(|(name, value)| Some((name.as_ref(), field(name, value)?)));
+    Some(Form::Object(members.collect()))
 }
 
 fn items(input: &Input<'_>) -> Result<Vec<Canonical>, Bypass> {

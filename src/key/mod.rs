@@ -13,6 +13,7 @@ pub mod bypass;
 pub mod canonical;
 pub mod chat;
 pub mod embedding;
+pub mod explain;
 mod field;
 pub mod fingerprint;
 mod frame;
@@ -26,6 +27,7 @@ use std::fmt;
 
 pub use bypass::Bypass;
 pub use canonical::Canonical;
+pub use explain::{Explanation, explain};
 pub use field::refuse_control_fields;
 pub use fingerprint::{Address, Fingerprinter};
 pub(crate) use mac::KeyedDigest;

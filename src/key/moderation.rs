@@ -20,19 +20,23 @@ const ITEMS_MAX: usize = 2048;
 /// # Errors
 /// Why the request has no keys; it is to be forwarded as it came.
 pub fn identify<'a>(body: &'a Json<'a>, kind: UpstreamKind) -> Result<Batch, Bypass> {
-    let members = body.as_object().ok_or(Bypass::Invalid)?;
+    let shared = form(body, kind).ok_or(Bypass::Invalid)?;
     if given(body, "model").is_some_and(|model| model.as_str().is_none_or(str::is_empty)) {
         return Err(Bypass::Invalid);
     }
     let input = body.get("input").ok_or(Bypass::Invalid)?;
-    let shared = members
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_ref(), field(name, value, kind)?)))
-        .collect();
     Ok(Batch {
         items: items(input)?,
-        shared: Canonical::of(&Form::Object(shared)),
+        shared: Canonical::of(&shared),
     })
+}
+
+/// What of a request is in the question of each item; `None` if it is no object.
+pub(super) fn form<'a>(body: &'a Json<'a>, kind: UpstreamKind) -> Option<Form<'a>> {
+    let members = body.as_object()?.iter();
+    let members =
+        members.filter_map(|(name, value)| Some((name.as_ref(), field(name, value, kind)?)));
+    Some(Form::Object(members.collect()))
 }
 
 /// The texts of an input that are judged one by one; `None` if it is parts of

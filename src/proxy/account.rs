@@ -48,6 +48,8 @@ pub(super) struct Account {
     span: Option<SpanIds>,
     /// How long the answer is, where that is known before it comes.
     length: Option<u64>,
+    /// Whether it is told at all: what nobody asked for an answer to is not.
+    is_told: bool,
 }
 
 impl Account {
@@ -74,7 +76,15 @@ impl Account {
             served: Served::ClientLeft,
             length: None,
             span: asked.span,
+            is_told: true,
         }
+    }
+
+    /// The account of a request that is only talked about: it is counted nowhere.
+    pub(super) fn untold(proxy: &Arc<Proxy>, operation: Operation, asked: &Asked) -> Self {
+        let mut account = Self::open(proxy, operation, asked);
+        account.is_told = false;
+        account
     }
 
     /// The endpoint family.
@@ -176,6 +186,9 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        if !self.is_told {
+            return;
+        }
         if self.served == Served::ClientLeft && self.length == Some(self.bytes) {
             self.served = Served::Complete;
         }

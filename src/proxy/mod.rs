@@ -8,6 +8,7 @@ mod account;
 mod batch;
 mod bill;
 mod error;
+mod explain;
 mod fill;
 mod forward;
 mod identify;
@@ -44,6 +45,7 @@ use crate::usage::Journal;
 use crate::wire::{Operation, SpanIds};
 
 pub use error::ProxyError;
+pub use explain::{Explained, Fate, Inquiry, Looked, StoredAnswer};
 pub use reply::{Reply, ReplyBody};
 
 use account::Account;

@@ -25,7 +25,7 @@ const ENTRY_LABEL: &[u8] = b"reprise/entry-key/v1\0";
 
 /// The name of a data key. It may be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DataKeyId(pub [u8; DataKeyId::BYTES]);
+pub struct DataKeyId(pub [u8; Self::BYTES]);
 
 impl DataKeyId {
     /// The bytes of an id.

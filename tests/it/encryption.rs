@@ -238,9 +238,9 @@ async fn two_servers_on_one_redis_read_each_others_entries() {
         // Both make a key for the same tenant at once.
         let (here, there) = (question("asked here"), question("asked there"));
         let (first, second) = tokio::join!(one.ask(&here), two.ask(&there));
+        assert!(entries(&one, 2).await.iter().all(is_encrypted));
         hits(&two, &here, &first.body).await;
         hits(&one, &there, &second.body).await;
-        assert!(entries(&one, 2).await.iter().all(is_encrypted));
         assert_eq!(one.upstream.calls(), 2);
     })
     .await;

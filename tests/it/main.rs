@@ -30,6 +30,7 @@ mod embeddings;
 mod encryption;
 mod erasure;
 mod errors;
+mod explain;
 mod exports;
 mod gates;
 mod keys;

@@ -8,7 +8,7 @@ use super::{as_written, each, object};
 
 /// Whether a member of a message, a part or a tool is but a mark for the
 /// provider's prefix cache. Only there: in a schema it is somebody's property.
-pub(super) fn is_hint(name: &str) -> bool {
+pub(in crate::key) fn is_hint(name: &str) -> bool {
     matches!(name, "cache_control" | "prompt_cache_breakpoint")
 }
 

@@ -15,8 +15,10 @@ use super::canonical::{Form, same_number};
 use super::field::{as_written, is_control_field};
 use super::{Bypass, Canonical};
 
+pub(super) use message::is_hint;
+
 /// The documented fields that are in the question.
-const QUESTION: [&str; 27] = [
+pub(super) const QUESTION: [&str; 27] = [
     "audio",
     "frequency_penalty",
     "function_call",
@@ -52,7 +54,7 @@ const QUESTION: [&str; 27] = [
 /// - `store` asks for a side effect; asking for it is a bypass, declining it is nothing;
 /// - `prompt_cache_*` and `cache_control` steer the provider's own prefix cache;
 /// - `service_tier` chooses a price and a latency of the same model.
-const ASIDE: [&str; 10] = [
+pub(super) const ASIDE: [&str; 10] = [
     "cache_control",
     "metadata",
     "prompt_cache_key",
@@ -88,7 +90,13 @@ pub struct Rules {
 /// Why the request has no key; it is to be forwarded as it came.
 pub fn identify<'a>(body: &'a Json<'a>, rules: Rules) -> Result<Canonical, Bypass> {
     refuse::check(body, rules)?;
-    let members = body.as_object().ok_or(Bypass::Invalid)?;
+    let form = form(body, rules).ok_or(Bypass::Invalid)?;
+    Ok(Canonical::of(&form))
+}
+
+/// What of a request is in the question; `None` if it is no object.
+pub(super) fn form<'a>(body: &'a Json<'a>, rules: Rules) -> Option<Form<'a>> {
+    let members = body.as_object()?;
     let context = Context {
         folds: rules.kind.folds_documented_defaults(),
         tools: Tools::of(body),
@@ -97,7 +105,7 @@ pub fn identify<'a>(body: &'a Json<'a>, rules: Rules) -> Result<Canonical, Bypas
         .iter()
         .filter_map(|(name, value)| Some((name.as_ref(), context.field(name, value)?)))
         .collect();
-    Ok(Canonical::of(&Form::Object(question)))
+    Some(Form::Object(question))
 }
 
 /// Whether the request brings tools, on which the default of `tool_choice` hangs.
@@ -202,7 +210,7 @@ fn stream_options<'a>(value: &'a Json<'a>) -> Option<Form<'a>> {
 
 fn tool<'a>(value: &'a Json<'a>) -> Form<'a> {
     object(value, |name, value| match name {
-        _ if message::is_hint(name) => None,
+        _ if is_hint(name) => None,
         "function" => Some(function(value)),
         "type" | "custom" => Some(Form::Normal(value)),
         _ => Some(as_written(value)),
@@ -211,7 +219,7 @@ fn tool<'a>(value: &'a Json<'a>) -> Form<'a> {
 
 fn function<'a>(value: &'a Json<'a>) -> Form<'a> {
     object(value, |name, value| {
-        (!message::is_hint(name)).then(|| as_written(value))
+        (!is_hint(name)).then(|| as_written(value))
     })
 }
 

@@ -64,6 +64,13 @@ enum Unfilled {
 }
 
 impl IdentifiedItems {
+    /// The name of the answer to the item at each position of the request.
+    pub(super) fn by_position(&self) -> impl Iterator<Item = Key> {
+        self.at
+            .iter()
+            .filter_map(|item| self.keys.get(*item).copied())
+    }
+
     fn new(keys: Vec<Key>, facts: BatchFacts) -> Self {
         let mut known = HashMap::with_capacity(keys.len());
         let mut items = Self {

@@ -3,6 +3,8 @@
 mod asked;
 mod cache;
 mod described;
+mod explain;
+mod explain_bodies;
 mod export_bodies;
 mod exports;
 mod key_usage;
@@ -27,6 +29,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .merge(models::router())
         .routes(routes!(live::live))
         .routes(routes!(prices::prices))
+        .routes(routes!(explain::explain))
         .merge(exports::router())
         .merge(providers::router())
         .merge(cache::router())

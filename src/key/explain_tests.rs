@@ -1,0 +1,207 @@
+//! What is told of a request is what its key does.
+
+use proptest::prelude::*;
+
+use super::super::{Batch, Bypass, Canonical};
+use super::*;
+use crate::wire::UpstreamKind;
+use crate::wire::json::parse;
+
+const KINDS: [UpstreamKind; 2] = [UpstreamKind::OpenAi, UpstreamKind::Compatible];
+
+/// Members of chat requests, with some values each.
+const CHAT: &[(&str, &[&str])] = &[
+    ("temperature", &["1", "0.5", "null", "1.0e0"]),
+    ("n", &["1", "2"]),
+    ("stream", &["true", "false"]),
+    (
+        "stream_options",
+        &[
+            r#"{"include_usage":true}"#,
+            r#"{"include_usage":true,"odd":1}"#,
+        ],
+    ),
+    ("user", &[r#""u""#]),
+    ("metadata", &[r#"{"a":"b"}"#]),
+    ("store", &["false", "null"]),
+    ("service_tier", &[r#""flex""#]),
+    ("prompt_cache_key", &[r#""k""#]),
+    ("seed", &["1", "18446744073709551617", "null"]),
+    ("stop", &[r#""x""#, r#"["b","a"]"#]),
+    ("top_k", &["5", "null"]),
+    ("logit_bias", &["{}", r#"{"5":-1.50}"#]),
+    (
+        "response_format",
+        &[r#"{"type":"text"}"#, r#"{"type":"json_object"}"#],
+    ),
+    (
+        "tools",
+        &[
+            r#"[{"type":"function","function":{"name":"f","parameters":{"z":1,"a":2}},"cache_control":{}}]"#,
+        ],
+    ),
+    ("tool_choice", &[r#""auto""#, r#""none""#]),
+    ("parallel_tool_calls", &["true", "false"]),
+    ("max_tokens", &["9"]),
+];
+
+const EMBEDDING: &[(&str, &[&str])] = &[
+    ("dimensions", &["256", "256.0", "null"]),
+    ("encoding_format", &[r#""float""#, r#""base64""#]),
+    ("user", &[r#""u""#]),
+    ("input_type", &[r#""query""#, "null"]),
+];
+
+const MODERATION: &[(&str, &[&str])] = &[
+    (
+        "model",
+        &[r#""omni-moderation-latest""#, r#""other""#, "null"],
+    ),
+    ("user", &[r#""u""#]),
+    ("odd", &["1", "null"]),
+];
+
+/// An operation, what its requests begin with, and the members they may have.
+const FAMILIES: [(Operation, &str, &[(&str, &[&str])]); 3] = [
+    (
+        Operation::Chat,
+        r#""model":"m","messages":[{"role":"system","content":[{"type":"text","text":"s","cache_control":{}}]},{"role":"user","content":"hi"}]"#,
+        CHAT,
+    ),
+    (
+        Operation::Embedding,
+        r#""model":"m","input":["a","b"]"#,
+        EMBEDDING,
+    ),
+    (Operation::Moderation, r#""input":"a""#, MODERATION),
+];
+
+fn rules(kind: UpstreamKind) -> Rules {
+    Rules {
+        kind,
+        remote_references: false,
+    }
+}
+
+/// What the key of a request is made of.
+fn question(
+    operation: Operation,
+    body: &Json<'_>,
+    kind: UpstreamKind,
+) -> Result<(Canonical, Vec<Canonical>), Bypass> {
+    let parts = |batch: Batch| (batch.shared, batch.items);
+    match operation {
+        Operation::Chat => chat::identify(body, rules(kind)).map(|one| (one, Vec::new())),
+        Operation::Embedding => embedding::identify(body, kind).map(parts),
+        Operation::Moderation => moderation::identify(body, kind).map(parts),
+        Operation::Models | Operation::Passthrough => Err(Bypass::Invalid),
+    }
+}
+
+fn text_of(value: &Json<'_>) -> String {
+    let mut out = Vec::new();
+    value.write(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn told(operation: Operation, text: &str, kind: UpstreamKind) -> Explanation {
+    explain(operation, &parse(text.as_bytes()).unwrap(), rules(kind)).unwrap()
+}
+
+proptest! {
+    /// A member said to be in the key changes it by going; one said to be out does not.
+    #[test]
+    fn what_is_told_of_a_member_is_what_the_key_does(
+        picks in proptest::collection::vec((0_usize..5, any::<bool>()), 18),
+        family in 0_usize..3,
+        folds in 0_usize..2,
+    ) {
+        let (operation, start, choices) = FAMILIES[family];
+        let kind = KINDS[folds];
+        let members: Vec<String> = choices
+            .iter()
+            .zip(&picks)
+            .filter(|(_, (_, there))| *there)
+            .map(|((name, values), (at, _))| format!(r#""{name}":{}"#, values[at % values.len()]))
+            .collect();
+        let text = |members: &[String]| {
+            let all: Vec<&str> =
+                std::iter::once(start).chain(members.iter().map(String::as_str)).collect();
+            format!("{{{}}}", all.join(","))
+        };
+        let whole = text(&members);
+        let body = parse(whole.as_bytes()).unwrap();
+        let with = question(operation, &body, kind);
+        let told = told(operation, &whole, kind);
+        for at in 0..members.len() {
+            let name = members[at].split('"').nth(1).unwrap().to_owned();
+            // Others hang on whether there are tools.
+            if name == "tools" {
+                continue;
+            }
+            let mut fewer = members.clone();
+            fewer.remove(at);
+            let fewer = text(&fewer);
+            let without = question(operation, &parse(fewer.as_bytes()).unwrap(), kind);
+            let is_out = told.defaulted.contains(&name)
+                || told.left_out.iter().any(|out| out.field == name);
+            prop_assert_eq!(is_out, told.canonical.get(&name).is_none(), "{} in {}", name, whole);
+            prop_assert_eq!(is_out, with == without, "{} in {}", name, whole);
+        }
+        // What is shown is a question of its own: the same one.
+        let shown = text_of(&told.canonical);
+        prop_assert_eq!(question(operation, &parse(shown.as_bytes()).unwrap(), kind), with);
+    }
+}
+
+#[test]
+fn marks_inside_are_told_with_their_place() {
+    let told = told(
+        Operation::Chat,
+        r#"{"model":"m","messages":[
+            {"role":"system","content":[{"type":"text","text":"s","cache_control":{}}]},
+            {"role":"user","cache_control":{},"content":[
+                {"type":"text","text":"look"},
+                {"type":"image_url","image_url":{"url":"data:,a","detail":"auto"}}]}]}"#,
+        UpstreamKind::OpenAi,
+    );
+    let fields: Vec<_> = told.left_out.iter().map(|out| out.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "messages[0].content[0].cache_control",
+            "messages[1].cache_control"
+        ]
+    );
+    assert_eq!(told.defaulted, ["messages[1].content[1].image_url.detail"]);
+}
+
+#[test]
+fn numbers_are_shown_in_one_spelling() {
+    let shown = |temperature: &str| {
+        let text = format!(r#"{{"model":"m","messages":[],"temperature":{temperature}}}"#);
+        let told = told(Operation::Chat, &text, UpstreamKind::Compatible);
+        text_of(told.canonical.get("temperature").unwrap())
+    };
+    for (written, read) in [
+        ("0.70", "0.7"),
+        ("7E-1", "0.7"),
+        ("-12.50", "-12.5"),
+        ("1.0", "1"),
+        ("1200", "1200"),
+        ("0.00", "0"),
+        ("1e99", "1e99"),
+        ("5e-3", "0.005"),
+    ] {
+        assert_eq!(shown(written), read);
+    }
+}
+
+#[test]
+fn every_member_that_is_out_has_a_reason() {
+    for name in chat::ASIDE.iter().chain(&embedding::ASIDE) {
+        if *name != "input" {
+            assert_ne!(reason::of(name), reason::UNTOLD, "{name}");
+        }
+    }
+}
