@@ -359,6 +359,7 @@ mod tests {
     fn prices_are_those_of_the_host_or_those_that_are_said() {
         let seller = |record: &ProviderRecord| record.understand().map(|one| one.seller);
         let mut record = record();
+        record.base_url = "https://api.openai.com/v1".to_owned();
         assert_eq!(seller(&record), Ok(Seller::Provider("openai")));
         record.base_url = "https://llm.example/v1".to_owned();
         assert_eq!(seller(&record), Ok(Seller::Unknown));

@@ -79,7 +79,7 @@ async fn what_was_sealed_elsewhere_or_changed_since_is_listed_and_not_used() {
         let provider = own.find(name).unwrap();
         assert!(provider.upstream.is_err() && !provider.is_open());
         let model = format!("{name}-1");
-        assert_eq!(&*target(&own, &model, Own), "llm.example");
+        assert_eq!(&*target(&own, &model, Own), "mock");
     }
     assert!(own.is_single());
 }
@@ -107,7 +107,7 @@ async fn only_what_has_changed_is_made_anew() {
         content: None,
     };
     upstreams.follow(&changes(vec![gone]));
-    assert_eq!(&*route("a-1").name(), "llm.example");
+    assert_eq!(&*route("a-1").name(), "mock");
     assert!(upstreams.find("a").is_none());
 }
 
@@ -124,15 +124,15 @@ async fn nobodys_credential_goes_where_it_is_not_expected() {
     upstreams.follow(&changes(documents.collect()));
     for (model, credential, provider) in [
         ("own-1", Own, "own"),
-        ("own-1", Caller, "llm.example"),
-        ("own/x", Caller, "llm.example"),
-        ("own-1", Lent, "llm.example"),
+        ("own-1", Caller, "mock"),
+        ("own/x", Caller, "mock"),
+        ("own-1", Lent, "mock"),
         ("open-1", Own, "open"),
         ("open-1", Caller, "open"),
         ("open/x", Caller, "open"),
-        ("open-1", Lent, "llm.example"),
-        ("open/x", Lent, "llm.example"),
-        ("off-1", Own, "llm.example"),
+        ("open-1", Lent, "mock"),
+        ("open/x", Lent, "mock"),
+        ("off-1", Own, "mock"),
     ] {
         assert_eq!(
             &*target(&upstreams, model, credential),
