@@ -266,6 +266,11 @@ impl Store {
         Arc::clone(&self.0.rest.documents)
     }
 
+    /// What entries are encrypted with, tenant by tenant.
+    pub fn tenant_keys(&self) -> &Arc<TenantKeys> {
+        &self.0.tenant_keys
+    }
+
     /// How the cache is doing. Waits for nothing.
     pub fn health(&self) -> Health {
         let depth = self.0.backed.as_ref().map(|backed| backed.queue.depth());

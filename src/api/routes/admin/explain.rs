@@ -25,7 +25,7 @@ use crate::api::schema::ErrorEnvelope;
         (status = 200, description = "What would become of the request.", body = ExplainedRequest),
         (status = 400, description = "What was sent makes no sense, or its caller would be turned away.", body = ErrorEnvelope),
         (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
-        (status = 403, description = "The role `usage:read` is missing.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 415, description = "The body is not plain JSON.", body = ErrorEnvelope),
     ),
     security(("admin_key" = [])),
