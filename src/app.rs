@@ -1,5 +1,7 @@
 //! The whole: every part built once, started, and stopped in order.
 
+mod key_set;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::access::{AdminKey, Audit, Keyring};
+use crate::access::{AccessMode, AdminKey, Audit, Keyring, Tokens};
 use crate::api::{self, ApiState, ServerOptions};
 use crate::backend::{Follower, Purging, Replica, Store, TenantKeys};
 use crate::clock::SystemClock;
@@ -58,6 +60,8 @@ pub struct App {
     otlp: Option<Arc<Otlp>>,
     /// What makes the keys of tenants: until the last entry is written.
     key_keeper: AbortOnDropHandle<()>,
+    /// What follows the public keys of tokens, where there are any.
+    _key_set: Option<AbortOnDropHandle<()>>,
     /// The built-in upstream, where it is the one that is asked.
     _mock: Option<AbortOnDropHandle<()>>,
 }
@@ -84,23 +88,17 @@ impl App {
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
         let books = Books::new(store.ledger(), Arc::clone(&clock) as _);
         let tariff = Arc::new(Tariff::new(config.prices.clone()));
-        let exports = Exports::new(
-            Arc::new(LedgerRows::of(store.ledger())),
-            store.objects(),
-            Arc::clone(&clock) as _,
-        );
-        let keyring = Arc::new(Keyring::new(Arc::clone(&vault)));
-        let upstreams = Upstreams::new(Arc::new(upstream), vault, &config.upstream)?;
+        let exports = exports(&store, &clock);
+        let upstreams = Upstreams::new(Arc::new(upstream), Arc::clone(&vault), &config.upstream)?;
         let upstreams = Arc::new(upstreams);
         let followers: Vec<Arc<dyn Follower>> = vec![
-            Arc::clone(&keyring) as _,
             Arc::clone(&upstreams) as _,
             Arc::clone(&tenant_keys) as _,
             store.purges(),
         ];
-        let replica = Replica::start(store.documents(), followers);
+        let callers = callers(config, &vault, &store, followers).await?;
+        let replica = callers.replica;
         let key_keeper = tenant_keys.keep(replica.clone());
-        replica.first(DOCUMENTS_PATIENCE).await;
         let purging = Purging::start(store.clone(), replica.clone(), Arc::clone(&clock) as _)
             .context("cannot make a name for this process")?;
         let proxy = Proxy::new(
@@ -111,7 +109,8 @@ impl App {
                 policy: config.policy.clone(),
                 flight: config.flight.clone(),
                 access: config.access.clone(),
-                keyring: Arc::clone(&keyring),
+                keyring: Arc::clone(&callers.keyring),
+                tokens: Arc::clone(&callers.tokens),
                 tariff: Arc::clone(&tariff),
                 otlp: otlp.clone(),
             },
@@ -123,7 +122,8 @@ impl App {
             journal,
             tariff,
             admin_key,
-            keyring,
+            keyring: callers.keyring,
+            tokens: callers.tokens,
             upstreams,
             audit: Audit,
             replica,
@@ -142,6 +142,7 @@ impl App {
             made_key,
             otlp,
             key_keeper,
+            _key_set: callers.key_set,
             _mock: mock,
         })
     }
@@ -184,6 +185,7 @@ impl App {
             made_key: _,
             otlp,
             key_keeper,
+            _key_set,
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
@@ -241,6 +243,48 @@ fn sealed_store(
     let keys = Arc::new(TenantKeys::new(Arc::clone(&vault), config.encrypt_entries));
     let store = Store::open_with(&config.backend, Arc::clone(&keys), clock)?;
     Ok((vault, keys, store))
+}
+
+/// Usage as files, made of the ledger and kept with it.
+fn exports(store: &Store, clock: &Arc<SystemClock>) -> Arc<Exports> {
+    let rows = Arc::new(LedgerRows::of(store.ledger()));
+    Exports::new(rows, store.objects(), Arc::clone(clock) as _)
+}
+
+/// Who may call, as it is administered.
+struct Callers {
+    keyring: Arc<Keyring>,
+    tokens: Arc<Tokens>,
+    replica: Replica,
+    key_set: Option<AbortOnDropHandle<()>>,
+}
+
+/// Reads who may call, and begins to follow what changes of that.
+async fn callers(
+    config: &Config,
+    vault: &Vault,
+    store: &Store,
+    others: Vec<Arc<dyn Follower>>,
+) -> anyhow::Result<Callers> {
+    let keyring = Arc::new(Keyring::new(vault));
+    let options = config.access.tokens.clone();
+    let source = options.key_set.clone();
+    let tokens = Arc::new(Tokens::new(options, Arc::new(SystemClock)));
+    let key_set = match (config.access.mode, &source) {
+        (AccessMode::Keys, Some(source)) => Some(key_set::follow(source, &tokens).await?),
+        (AccessMode::Keys, None) | (AccessMode::PassThrough, _) => None,
+    };
+    let mut followers = others;
+    followers.push(Arc::clone(&keyring) as _);
+    followers.push(Arc::clone(&tokens) as _);
+    let replica = Replica::start(store.documents(), followers);
+    replica.first(DOCUMENTS_PATIENCE).await;
+    Ok(Callers {
+        keyring,
+        tokens,
+        replica,
+        key_set,
+    })
 }
 
 /// The key of the administration, and itself if it was made just now.

@@ -35,6 +35,11 @@ pub enum Denied {
     /// It may only use some models, and the request does not say which it asks for.
     #[error("this API key may only use some models, and no model can be read in the request")]
     ModelUnread,
+    /// It wants to choose a provider or a credential.
+    #[error(
+        "`{0}` is not for requests: this server's administrator says which provider is asked, and with which credential"
+    )]
+    Foreign(&'static str),
 }
 
 /// What is wrong with a token.
@@ -50,8 +55,14 @@ pub enum TokenFault {
     #[error("its issuer or audience is another")]
     Audience,
     /// It does not say who it stands for.
-    #[error("it does not say who it stands for")]
+    #[error("it does not say who it stands for, or whose tenant that is")]
     Subject,
+    /// It does not say when it ends.
+    #[error("it does not say when it ends (`exp`)")]
+    Endless,
+    /// What it is held to is not understood.
+    #[error("its claim `reprise` may say `models` and `operations`, as lists of texts")]
+    Narrowing,
     /// It was revoked.
     #[error("it was revoked")]
     Revoked,
@@ -67,8 +78,9 @@ impl Denied {
             Self::NoKey | Self::UnknownKey | Self::Disabled | Self::Expired | Self::WrongMode => {
                 "invalid_api_key"
             }
+            Self::Token(TokenFault::NoKeys) | Self::NotReady => "keys_unavailable",
             Self::Token(_) => "invalid_token",
-            Self::NotReady => "keys_unavailable",
+            Self::Foreign(_) => "parameter_not_allowed",
             Self::Operation => "operation_not_allowed",
             Self::Model | Self::ModelUnread => "model_not_allowed",
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quick_cache::sync::Cache;
 
+use super::foreign;
 use super::keyring::{self, Keyring};
+use super::token::Tokens;
 use super::{AccessMode, Denied, Isolation, Principal, Rights, StandIn};
 use crate::clock::Clock;
 use crate::key::{CacheSecret, Scope, headers};
@@ -22,6 +24,7 @@ const X_CACHE_NAMESPACE: HeaderName = HeaderName::from_static("x-cache-namespace
 pub struct Door {
     mode: AccessMode,
     keyring: Arc<Keyring>,
+    tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
     all: Arc<Rights>,
     /// The callers seen lately, so that a request need not make up their names again.
@@ -30,10 +33,16 @@ pub struct Door {
 
 impl Door {
     /// A door in one of its modes.
-    pub fn new(mode: AccessMode, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        mode: AccessMode,
+        keyring: Arc<Keyring>,
+        tokens: Arc<Tokens>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             mode,
             keyring,
+            tokens,
             clock,
             all: Arc::default(),
             callers: Cache::new(CALLERS_MAX),
@@ -53,7 +62,7 @@ impl Door {
     ) -> Result<Principal, Denied> {
         match self.mode {
             AccessMode::PassThrough => self.pass_through(request, secret, own),
-            AccessMode::Keys => self.by_key(request, secret),
+            AccessMode::Keys => self.vouched(request, secret),
         }
     }
 
@@ -80,34 +89,26 @@ impl Door {
         })
     }
 
-    fn by_key(&self, request: &mut HeaderMap, secret: &CacheSecret) -> Result<Principal, Denied> {
-        let key = presented(request).ok_or(Denied::NoKey)?;
-        let record = self.keyring.find(key).ok_or(Denied::UnknownKey)?;
-        if record.disabled {
-            return Err(Denied::Disabled);
-        }
-        if !record.is_good(self.clock.unix_millis()) {
-            return Err(Denied::Expired);
+    /// A caller this server vouches for. What it has shown of itself goes no further.
+    fn vouched(&self, request: &mut HeaderMap, secret: &CacheSecret) -> Result<Principal, Denied> {
+        let shown = presented(request).ok_or(Denied::NoKey)?;
+        let (caller, rights) = if self.tokens.is_configured() && is_token(shown) {
+            let token = self.tokens.check(shown)?;
+            (token.caller.clone(), Arc::clone(&token.rights))
+        } else {
+            self.by_key(shown)?
+        };
+        if let Some(name) = foreign::header(request) {
+            return Err(Denied::Foreign(name));
         }
         let namespace = request.get(X_CACHE_NAMESPACE);
-        let namespace = namespace.filter(|_| record.rights.namespaces);
-        let scope = scope_of(
-            secret,
-            &record.tenant,
-            &record.id,
-            &record.rights,
-            namespace,
-        );
-        for name in headers::credential_names() {
-            request.remove(name);
-        }
+        let namespace = namespace.filter(|_| rights.namespaces);
+        let scope = scope_of(secret, &caller, &rights.isolation, namespace);
+        foreign::strip(request);
         Ok(Principal {
-            caller: Caller {
-                key: record.id.as_str().into(),
-                tenant: record.tenant.as_str().into(),
-            },
+            caller,
             scope,
-            rights: Arc::new(record.rights.clone()),
+            rights,
             is_ours: true,
         })
     }
@@ -117,42 +118,59 @@ impl Door {
     /// # Errors
     /// If there is no such caller, or none is known.
     pub fn stand_in(&self, who: &StandIn, secret: &CacheSecret) -> Result<Principal, Denied> {
-        match (who, self.mode) {
+        let (caller, rights) = match (who, self.mode) {
             (StandIn::Key(id), AccessMode::Keys) => {
                 let (_, record) = self.keyring.by_id(id).ok_or(Denied::UnknownKey)?;
-                let rights = &record.rights;
-                Ok(Principal {
-                    caller: Caller {
-                        key: record.id.as_str().into(),
-                        tenant: record.tenant.as_str().into(),
-                    },
-                    scope: scope_of(secret, &record.tenant, &record.id, rights, None),
-                    rights: Arc::new(rights.clone()),
-                    is_ours: true,
-                })
+                let caller = Caller {
+                    key: record.id.as_str().into(),
+                    tenant: record.tenant.as_str().into(),
+                };
+                (caller, Arc::clone(&record.rights))
             }
-            (StandIn::Tenant(tenant), AccessMode::Keys) => Ok(Principal {
-                caller: Caller {
+            (StandIn::Tenant(tenant), AccessMode::Keys) => {
+                let caller = Caller {
                     key: "".into(),
                     tenant: tenant.as_str().into(),
-                },
-                scope: scope_of(secret, tenant, "", &self.all, None),
-                rights: Arc::clone(&self.all),
-                is_ours: true,
-            }),
+                };
+                (caller, Arc::clone(&self.all))
+            }
             (StandIn::Key(name) | StandIn::Tenant(name), AccessMode::PassThrough) => {
                 let mut callers = self.callers.iter();
                 let (scope, caller) = callers
                     .find(|(_, caller)| *caller.tenant == **name)
                     .ok_or(Denied::UnknownKey)?;
-                Ok(Principal {
+                return Ok(Principal {
                     caller,
                     scope,
                     rights: Arc::clone(&self.all),
                     is_ours: false,
-                })
+                });
             }
+        };
+        Ok(Principal {
+            scope: scope_of(secret, &caller, &rights.isolation, None),
+            caller,
+            rights,
+            is_ours: true,
+        })
+    }
+
+    fn by_key(&self, shown: &str) -> Result<(Caller, Arc<Rights>), Denied> {
+        let Some(known) = self.keyring.known(shown) else {
+            let may_be_good = shown.starts_with(keyring::PREFIX) && !self.keyring.is_read();
+            return Err(if may_be_good {
+                Denied::NotReady
+            } else {
+                Denied::UnknownKey
+            });
+        };
+        if known.key.disabled {
+            return Err(Denied::Disabled);
         }
+        if !known.key.is_good(self.clock.unix_millis()) {
+            return Err(Denied::Expired);
+        }
+        Ok((known.caller, Arc::clone(&known.key.rights)))
     }
 
     /// The names of a caller of whom only the credential is known: it is its own tenant.
@@ -171,23 +189,28 @@ impl Door {
     }
 }
 
-/// The isolation boundary of one of our keys.
+/// The isolation boundary of a caller this server vouches for.
 fn scope_of(
     secret: &CacheSecret,
-    tenant: &str,
-    key: &str,
-    rights: &Rights,
+    caller: &Caller,
+    isolation: &Isolation,
     namespace: Option<&HeaderValue>,
 ) -> Scope {
-    let mut parts: Vec<(&str, &[u8])> = match &rights.isolation {
-        Isolation::Tenant => vec![("tenant", tenant.as_bytes())],
-        Isolation::Key => vec![("tenant", tenant.as_bytes()), ("key", key.as_bytes())],
+    let (tenant, key) = (caller.tenant.as_bytes(), caller.key.as_bytes());
+    let mut parts: Vec<(&str, &[u8])> = match isolation {
+        Isolation::Tenant => vec![("tenant", tenant)],
+        Isolation::Key => vec![("tenant", tenant), ("key", key)],
         Isolation::Shared(name) => vec![("shared", name.as_bytes())],
     };
     if let Some(namespace) = namespace {
         parts.push(("namespace", namespace.as_bytes()));
     }
     Scope::derive(secret, &parts)
+}
+
+/// Whether a text is meant as a token: keys have no dots.
+fn is_token(shown: &str) -> bool {
+    !shown.starts_with(keyring::PREFIX) && Tokens::may_be(shown)
 }
 
 /// The key a caller brings, in whichever header its SDK puts it.
@@ -204,3 +227,7 @@ pub fn presented(request: &HeaderMap) -> Option<&str> {
     };
     bearer.or_else(plain).filter(|key| !key.is_empty())
 }
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

@@ -14,12 +14,14 @@ mod allowance;
 mod audit;
 mod denied;
 mod door;
+pub mod foreign;
 pub mod keyring;
 mod options;
 mod rights;
 mod role;
 mod stand_in;
 mod standing;
+pub mod token;
 
 use std::sync::Arc;
 
@@ -32,12 +34,24 @@ pub use allowance::{Allowance, Budget, PerPeriod};
 pub use audit::{Actor, Audit};
 pub use denied::{Denied, TokenFault};
 pub use door::{Door, presented};
-pub use keyring::{KeyRecord, Keyring};
+pub use keyring::{KeyRecord, Keyring, NewKey};
 pub use options::{AccessMode, AccessOptions};
 pub use rights::{DirectiveRights, Isolation, Rights};
 pub use role::Role;
 pub use stand_in::StandIn;
 pub use standing::{Standee, Standing, Standings, Verdict};
+pub use token::{KeySetSource, TokenOptions, Tokens};
+
+/// The longest name of a key, a tenant or a shared scope, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Whether a text can be a name: there is some of it, but not too much, and nothing in
+/// it that would break a line or hide itself.
+pub fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+        && text.trim() == text
+        && !text.chars().any(char::is_control)
+}
 
 /// A caller.
 #[derive(Clone, Debug)]

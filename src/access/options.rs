@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::token::TokenOptions;
+
 /// The configuration of this module.
 #[derive(Clone, Debug)]
 pub struct AccessOptions {
@@ -14,6 +16,8 @@ pub struct AccessOptions {
     pub credential_grace: Duration,
     /// Whose keys callers bring.
     pub mode: AccessMode,
+    /// Which tokens stand for a caller where keys are this server's.
+    pub tokens: TokenOptions,
     /// The key that opens the administration; one is made and kept where it is not set.
     pub admin_key: Option<SecretString>,
 }

@@ -177,6 +177,7 @@ mod tests {
             credential_ttl: Duration::from_mins(5),
             credential_grace: Duration::from_hours(24),
             mode: crate::access::AccessMode::PassThrough,
+            tokens: crate::access::TokenOptions::default(),
             admin_key: None,
         })
     }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::access::{Denied, Role};
+use crate::access::{Denied, Role, TokenFault};
 use crate::backend::{BackendError, PurgeError};
 use crate::proxy::ProxyError;
 use crate::usage::books::BooksError;
@@ -60,6 +60,12 @@ pub enum ApiError {
     /// An export cannot be made, told of or given.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// What is administered was changed by somebody else at the same time.
+    #[error("{0} was changed in the meantime; look at it again")]
+    Conflict(String),
+    /// What is administered cannot be changed now.
+    #[error("the store cannot be reached, so that nothing was changed for sure; try again")]
+    Documents(#[source] BackendError),
     /// The page exists, but not for this method.
     #[error("{0} is not allowed here")]
     MethodNotAllowed(String),
@@ -121,6 +127,7 @@ impl ApiError {
                 SpecError::NotBuilt(_) => "format",
                 SpecError::Empty | SpecError::Forgotten(..) => "end",
             }),
+            Self::Proxy(ProxyError::Denied(Denied::Foreign(name))) => Some(name),
             Self::Proxy(_)
             | Self::NotFound(_)
             | Self::AdminKeyMissing
@@ -129,6 +136,8 @@ impl ApiError {
             | Self::Cache(_)
             | Self::Purge(_)
             | Self::Export(_)
+            | Self::Conflict(_)
+            | Self::Documents(_)
             | Self::Books(_)
             | Self::MethodNotAllowed(_)
             | Self::HeadTooLarge(..)
@@ -157,18 +166,7 @@ impl ApiError {
                     (StatusCode::GATEWAY_TIMEOUT, OURS, "upstream_timeout")
                 }
                 ProxyError::UpstreamCut => (StatusCode::BAD_GATEWAY, OURS, "upstream_cut"),
-                ProxyError::Denied(denied) => match denied {
-                    Denied::NotReady => (StatusCode::SERVICE_UNAVAILABLE, OURS, denied.code()),
-                    Denied::Operation | Denied::Model | Denied::ModelUnread => {
-                        (StatusCode::FORBIDDEN, INVALID, denied.code())
-                    }
-                    Denied::NoKey
-                    | Denied::UnknownKey
-                    | Denied::Disabled
-                    | Denied::Expired
-                    | Denied::Token(_)
-                    | Denied::WrongMode => (StatusCode::UNAUTHORIZED, INVALID, denied.code()),
-                },
+                ProxyError::Denied(denied) => denied_kind(*denied),
                 ProxyError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, OURS, "overloaded"),
             },
             Self::NotFound(_) => (StatusCode::NOT_FOUND, INVALID, "not_found"),
@@ -190,6 +188,8 @@ impl ApiError {
                     (StatusCode::INTERNAL_SERVER_ERROR, OURS, "internal_error")
                 }
             },
+            Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, "conflict"),
+            Self::Documents(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 INVALID,
@@ -234,6 +234,8 @@ impl ApiError {
             | Self::Cache(_)
             | Self::Purge(_)
             | Self::MethodNotAllowed(_)
+            | Self::Conflict(_)
+            | Self::Documents(_)
             | Self::Books(_)
             | Self::HeadTooLarge(..)
             | Self::BodyTooLarge(_)
@@ -258,6 +260,33 @@ const fn export_kind(error: &ExportError) -> (StatusCode, &'static str, &'static
         ExportError::Unfinished(_) => (StatusCode::CONFLICT, INVALID, "export_not_complete"),
         ExportError::Failed(_) => (StatusCode::CONFLICT, INVALID, "export_failed"),
         ExportError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
+    }
+}
+
+/// Status, `type`, `code` of a caller who is turned away.
+const fn denied_kind(denied: Denied) -> (StatusCode, &'static str, &'static str) {
+    let (status, kind) = match denied {
+        Denied::NotReady | Denied::Token(TokenFault::NoKeys) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "api_error")
+        }
+        Denied::Foreign(_) => (StatusCode::BAD_REQUEST, "invalid_request_error"),
+        Denied::Operation | Denied::Model | Denied::ModelUnread => {
+            (StatusCode::FORBIDDEN, "invalid_request_error")
+        }
+        Denied::NoKey
+        | Denied::UnknownKey
+        | Denied::Disabled
+        | Denied::Expired
+        | Denied::Token(_)
+        | Denied::WrongMode => (StatusCode::UNAUTHORIZED, "invalid_request_error"),
+    };
+    (status, kind, denied.code())
+}
+
+impl From<BackendError> for ApiError {
+    fn from(error: BackendError) -> Self {
+        tracing::warn!(%error, "what is administered cannot be changed");
+        Self::Documents(error)
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use axum::Router;
 
-use crate::access::{AdminKey, Audit, Keyring};
+use crate::access::{AdminKey, Audit, Keyring, Tokens};
 use crate::backend::{Purging, Replica, Store};
 use crate::price::Tariff;
 use crate::proxy::Proxy;
@@ -56,6 +56,8 @@ pub struct ApiState {
     pub keyring: Arc<Keyring>,
     /// The providers, and which of them answers for a model.
     pub upstreams: Arc<Upstreams>,
+    /// The tokens that are accepted.
+    pub tokens: Arc<Tokens>,
     /// Where acts of the administration are written down.
     pub audit: Audit,
     /// What is administered, and the way to change it.

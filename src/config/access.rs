@@ -1,11 +1,17 @@
 //! Who may come in, and what secrets at rest are sealed with.
 
+use secrecy::SecretString;
+
 use super::read::Reader;
-use crate::access::{AccessMode, AccessOptions};
+use crate::access::{AccessMode, AccessOptions, KeySetSource, TokenOptions};
+use crate::upstream::Url;
 use crate::vault::MasterKey;
 
 /// The shortest secret of a master key, in bytes: 128 bits as hexadecimal digits.
 const MASTER_SECRET_BYTES_MIN: usize = 32;
+
+/// The shortest secret of tokens (RFC 7518 §3.2), in bytes.
+const TOKEN_SECRET_BYTES_MIN: usize = 32;
 
 pub(super) fn access(reader: &mut Reader<'_>) -> AccessOptions {
     let wanted = "pass-through or keys";
@@ -16,9 +22,33 @@ pub(super) fn access(reader: &mut Reader<'_>) -> AccessOptions {
     });
     AccessOptions {
         mode,
+        tokens: tokens(reader),
         credential_ttl: reader.duration("credential_ttl"),
         credential_grace: reader.duration("credential_grace"),
         admin_key: reader.credential("admin_key"),
+    }
+}
+
+fn tokens(reader: &mut Reader<'_>) -> TokenOptions {
+    let wanted = "at least 32 characters: the strength of tokens is the secret's own";
+    let secret = reader.value("jwt_secret", wanted, None, |text| {
+        (TOKEN_SECRET_BYTES_MIN <= text.len()).then(|| Some(SecretString::from(text)))
+    });
+    let wanted = "a file, or a URL such as https://login.example.com/.well-known/jwks.json";
+    let key_set = reader.value("jwt_jwks", wanted, None, |text| {
+        if !text.contains("://") {
+            return Some(Some(KeySetSource::File(text.into())));
+        }
+        let url: Url = text.parse().ok()?;
+        let is_sound = matches!(url.scheme(), "http" | "https") && url.has_host();
+        is_sound.then(|| Some(KeySetSource::Url(text.to_owned())))
+    });
+    TokenOptions {
+        secret,
+        key_set,
+        issuer: reader.text("jwt_issuer"),
+        audience: reader.text("jwt_audience"),
+        tenant_claim: reader.text("jwt_tenant_claim").unwrap_or_default(),
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use secrecy::SecretString;
 
-use crate::access::AccessOptions;
+use crate::access::{AccessMode, AccessOptions};
 use crate::api::ServerOptions;
 use crate::backend::{BackendChoice, BackendOptions};
 use crate::flight::FlightOptions;
@@ -171,7 +171,8 @@ impl Config {
             log: log(&mut reader),
             otlp: otlp(&mut reader),
         };
-        let lends_to_all = config.upstream.api_key.is_some()
+        let lends_to_all = config.access.mode == AccessMode::PassThrough
+            && config.upstream.api_key.is_some()
             && !config.server.listen.ip().is_loopback()
             && !reader.truth("allow_open");
         if lends_to_all {

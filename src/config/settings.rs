@@ -185,6 +185,36 @@ pub const SETTINGS: &[Setting] = &[
         "Whose keys callers bring: pass-through for the provider's, keys for those this server gives out",
     ),
     setting(
+        "jwt_secret",
+        Kind::Secret,
+        "",
+        "Secret of tokens signed with HS256 that are accepted beside keys",
+    ),
+    setting(
+        "jwt_jwks",
+        Kind::Url,
+        "",
+        "File or URL of the public keys (JWKS) of tokens that are accepted beside keys",
+    ),
+    setting(
+        "jwt_issuer",
+        Kind::Text,
+        "",
+        "Who must have issued a token (iss)",
+    ),
+    setting(
+        "jwt_audience",
+        Kind::Text,
+        "",
+        "Whom a token must be meant for (aud); where it is not said, none may be meant for anybody",
+    ),
+    setting(
+        "jwt_tenant_claim",
+        Kind::Text,
+        "tenant",
+        "The claim of a token that names the tenant; `sub` makes each subject its own",
+    ),
+    setting(
         "master_keys",
         Kind::Secret,
         "",

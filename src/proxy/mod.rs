@@ -29,7 +29,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{AccessOptions, Denied, Door, Keyring, Principal, Standee, Standings};
+use crate::access::{
+    AccessOptions, Denied, Door, Keyring, Principal, Standee, Standings, Tokens, foreign,
+};
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
@@ -96,6 +98,8 @@ pub struct ProxyOptions {
     pub access: AccessOptions,
     /// The keys that were given out.
     pub keyring: Arc<Keyring>,
+    /// The tokens that are accepted.
+    pub tokens: Arc<Tokens>,
     /// Prices.
     pub tariff: Arc<Tariff>,
     /// Where traces and metrics are sent; `None` if nowhere.
@@ -170,6 +174,7 @@ impl Proxy {
             flight,
             access,
             keyring,
+            tokens,
             tariff,
             otlp,
         } = options;
@@ -178,7 +183,7 @@ impl Proxy {
             secrets: store.secrets(),
             store,
             flights: Flights::new(flight),
-            door: Door::new(access.mode, keyring, Arc::clone(&clock)),
+            door: Door::new(access.mode, keyring, tokens, Arc::clone(&clock)),
             standings: Standings::new(access),
             keys: LastKeys::empty(),
             memo: Memo::new(MEMO_ENTRIES),
@@ -369,6 +374,11 @@ impl Proxy {
         account.asked_by(&principal.caller, &tags);
         if !principal.rights.allow_operation(operation) {
             return Err(account.denied(Denied::Operation));
+        }
+        if principal.is_ours
+            && let Some(name) = foreign::parameter(&asked.path_and_query)
+        {
+            return Err(account.denied(Denied::Foreign(name)));
         }
         principal.rights.clamp(&mut directives);
         Ok(Admitted {

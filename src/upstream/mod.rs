@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod fetcher;
 mod headers;
 mod location;
 mod options;
@@ -29,6 +30,7 @@ use crate::wire::{Operation, UpstreamKind};
 
 pub use check::{Checked, Fault};
 pub use error::UpstreamError;
+pub use fetcher::{FetchError, Fetcher};
 pub use headers::{forwardable, returnable};
 pub use options::{UpstreamBase, UpstreamOptions};
 pub use provider::{Provider, SealError, Unusable, credential, last4, name};

@@ -92,6 +92,23 @@ impl fmt::Debug for MasterKey {
     }
 }
 
+/// Makes the digests that secrets of one purpose are found by.
+#[derive(Clone)]
+pub struct Finder(Vec<KeyedDigest>);
+
+impl Finder {
+    /// The digests a secret may be found by, that of the master key in force first.
+    pub fn digests(&self, secret: &[u8]) -> impl Iterator<Item = [u8; KEY_BYTES]> {
+        self.0.iter().map(move |keyed| keyed.digest(&[secret]))
+    }
+}
+
+impl fmt::Debug for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Finder(…)")
+    }
+}
+
 /// Seals and opens.
 #[derive(Clone, Debug)]
 pub struct Vault {
@@ -161,8 +178,13 @@ impl Vault {
 
     /// The digests a secret may be found by, that of the master key in force first.
     pub fn digests(&self, purpose: Purpose, secret: &[u8]) -> Vec<[u8; KEY_BYTES]> {
-        let digest = |master| KeyedDigest::new(&derived(master, purpose)).digest(&[secret]);
-        self.keys.iter().map(digest).collect()
+        self.finder(purpose).digests(secret).collect()
+    }
+
+    /// What makes such digests, its keys derived once: for those who look up much.
+    pub fn finder(&self, purpose: Purpose) -> Finder {
+        let keyed = |master| KeyedDigest::new(&derived(master, purpose));
+        Finder(self.keys.iter().map(keyed).collect())
     }
 
     fn master(&self, id: u8) -> Result<&MasterKey, VaultError> {

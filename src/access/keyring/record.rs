@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +35,31 @@ pub struct KeyRecord {
     /// What it may do in the administration.
     #[serde(default)]
     pub roles: BTreeSet<Role>,
-    /// What it may do besides.
-    #[serde(default)]
-    pub rights: Rights,
+    /// What it may do besides. Every request of the key holds on to it.
+    #[serde(default, with = "held_together")]
+    pub rights: Arc<Rights>,
+}
+
+/// Rights are written as if nobody else held them.
+mod held_together {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::access::Rights;
+
+    pub(super) fn serialize<S: Serializer>(
+        rights: &Arc<Rights>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Rights::serialize(rights, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Rights>, D::Error> {
+        Rights::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// The digest of a key under a secret that is not kept beside it.
