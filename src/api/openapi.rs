@@ -26,6 +26,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         (name = "Usage", description = "Who used what, what it cost and what the cache saved."),
         (name = "Providers", description = "Where requests are answered, and which model goes where."),
         (name = "Cache", description = "What is stored: looked at, removed, erased."),
+        (name = "Access", description = "Who may use this server, and how."),
         (name = "Operations", description = "What an operator looks at."),
     ),
     modifiers(&Credentials),

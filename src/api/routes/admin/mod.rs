@@ -8,6 +8,7 @@ mod explain_bodies;
 mod export_bodies;
 mod exports;
 mod key_usage;
+mod keys;
 mod live;
 mod models;
 mod numbers;
@@ -15,6 +16,7 @@ mod prices;
 mod provider_bodies;
 mod providers;
 mod tenants;
+mod tokens;
 mod usage;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -34,4 +36,6 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .merge(providers::router())
         .merge(cache::router())
         .routes(routes!(tenants::erase_tenant))
+        .merge(keys::router())
+        .merge(tokens::router())
 }
