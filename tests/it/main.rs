@@ -11,6 +11,7 @@
 )]
 
 mod cache_admin;
+mod api_keys;
 mod chat;
 mod clients;
 mod coalescing;
@@ -46,11 +47,13 @@ mod prices;
 mod providers;
 mod purges;
 mod smuggling;
+mod rights;
 mod staleness;
 mod stream_cuts;
 mod support;
 mod tenancy;
 mod tidy;
+mod tokens;
 mod traces;
 mod upstream_faults;
 mod usage;

@@ -9,6 +9,7 @@ mod cut;
 mod damage;
 mod embeddings;
 mod http;
+mod keys;
 mod moderations;
 mod redis;
 mod scratch;
@@ -27,6 +28,7 @@ pub(crate) use embeddings::{
     EmbeddingStyle, Encoding, assert_embeds, batch, billed, counted, encoded, single, told,
 };
 pub(crate) use http::{Client, Ending, Live, Request, Response};
+pub(crate) use keys::{ApiKey, MASTER, OPERATOR};
 pub(crate) use moderations::verdicts;
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use scratch::Scratch;
