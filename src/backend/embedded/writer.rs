@@ -121,11 +121,11 @@ impl Writer {
         let mut results = self.transaction(works);
         if let (true, Ok(results)) = (wipes, &mut results) {
             // Not possible within a transaction.
-            let wiped = self.connection.as_ref().ok_or_else(missing);
-            let wiped = wiped.and_then(catalogue::wipe).map(Done::Counted);
+            let file = self.connection.as_ref().ok_or_else(missing);
+            let outcome = file.and_then(catalogue::wipe).map(Done::Counted);
             for result in results.iter_mut() {
                 if matches!(result, Ok(Done::Counted(WIPE_IS_DUE))) {
-                    result.clone_from(&wiped);
+                    result.clone_from(&outcome);
                 }
             }
         }
