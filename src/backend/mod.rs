@@ -184,10 +184,7 @@ pub trait Catalogue: Send + Sync + Debug {
     ) -> BoxFuture<'_, Result<Walked, BackendError>>;
 
     /// The entry of an id, with how long it is kept from now on.
-    fn find(
-        &self,
-        id: [u8; 32],
-    ) -> BoxFuture<'_, Result<Option<(Listed, Option<Duration>)>, BackendError>>;
+    fn find(&self, id: [u8; 32]) -> BoxFuture<'_, Result<Found, BackendError>>;
 
     /// Forgets entries; how many of them there were.
     fn remove_all(&self, ids: Vec<[u8; 32]>) -> BoxFuture<'_, Result<u64, BackendError>>;
@@ -199,6 +196,9 @@ pub trait Catalogue: Send + Sync + Debug {
     /// What else is known of the backend.
     fn report(&self) -> BoxFuture<'_, Result<Report, BackendError>>;
 }
+
+/// An entry, with how long it is kept from now on where that is known.
+pub type Found = Option<(Listed, Option<Duration>)>;
 
 /// A place in a walk through the entries: to be handed back as it is.
 pub type Place = String;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::purging::content;
 use super::*;
 use crate::backend::contract::entry_of;
@@ -186,7 +184,7 @@ async fn there_may_be_only_so_many() {
             kind: KIND,
             id: format!("purge_{number}"),
             seen: Seen::Absent,
-            content: Some(Bytes::from(content(&purge(tagged("t"))).unwrap())),
+            content: Some(content(&purge(tagged("t"))).unwrap()),
             keep_for: None,
         };
         documents.change(change).await.unwrap().unwrap();

@@ -99,9 +99,9 @@ proptest! {
         id in prop::array::uniform32(0..=255_u8), other in prop::array::uniform32(0..=255_u8), digits in 1..=64_usize,
     ) {
         let (text, beside) = (hex::encode(id), hex::encode(other));
-        let prefix = KeyPrefix::new(&text[..digits]).unwrap();
+        let prefix = KeyPrefix::new(text.get(..digits).unwrap()).unwrap();
         prop_assert!(prefix.begins(&id));
-        prop_assert_eq!(prefix.begins(&other), text[..digits] == beside[..digits]);
+        prop_assert_eq!(prefix.begins(&other), text.get(..digits) == beside.get(..digits));
         prop_assert_eq!(prefix.whole(), (digits == 64).then_some(id));
     }
 

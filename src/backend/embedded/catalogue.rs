@@ -45,12 +45,12 @@ impl Catalogue for Embedded {
 
     fn remove_all(&self, ids: Vec<[u8; 32]>) -> BoxFuture<'_, Result<u64, BackendError>> {
         let write = patiently(self.write(Work::RemoveMany(ids)));
-        async move { counted(write.await?) }.boxed()
+        async move { counted(&write.await?) }.boxed()
     }
 
     fn wipe(&self) -> BoxFuture<'_, Result<bool, BackendError>> {
         let write = patiently(self.write(Work::Wipe));
-        async move { counted(write.await?).map(|done| done > 0) }.boxed()
+        async move { counted(&write.await?).map(|done| done > 0) }.boxed()
     }
 
     fn report(&self) -> BoxFuture<'_, Result<Report, BackendError>> {
@@ -63,9 +63,9 @@ impl Catalogue for Embedded {
     }
 }
 
-fn counted(done: Done) -> Result<u64, BackendError> {
+fn counted(done: &Done) -> Result<u64, BackendError> {
     match done {
-        Done::Counted(count) => Ok(count),
+        Done::Counted(count) => Ok(*count),
         Done::Written | Done::Kept(_) | Done::Posted(_) | Done::Removed(_) | Done::Changed(_) => {
             Err(mistaken())
         }

@@ -83,7 +83,7 @@ impl Catalogue for Books {
             let mut removed = 0;
             for ids in ids.chunks(REMOVED_AT_ONCE) {
                 let names = ids.iter().map(|id| self.name_of(id));
-                let command = names.fold(cmd("UNLINK"), |command, name| with(command, name));
+                let command = names.fold(cmd("UNLINK"), with);
                 removed += self.query::<u64>(&command).await?;
             }
             Ok(removed)

@@ -151,7 +151,12 @@ fn words(name: &str, value: &Value) -> Result<Vec<String>, ApiError> {
         Value::Array(values) if !values.is_empty() && values.len() <= VALUES_MAX => {
             values.iter().map(word).collect::<Option<_>>()
         }
-        one => word(one).map(|word| vec![word]),
+        one @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_)) => word(one).map(|word| vec![word]),
     }
     .ok_or_else(odd)
 }
