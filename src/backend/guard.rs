@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::breaker::{Breaker, PROBE_INTERVAL, Proof, Standing};
-use super::{BackendError, Entries, Record, Size, metrics};
+use super::{BackendError, Entries, Record, Size, Vitals, metrics};
 use crate::key::Key;
 
 /// How long a probe waits for an answer.
@@ -135,6 +135,16 @@ impl Entries for Guard {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), BackendError>> {
         self.shared.ping().boxed()
+    }
+
+    fn vitals(&self) -> BoxFuture<'_, Result<Vitals, BackendError>> {
+        let vitals = self.shared.inner.vitals();
+        async move {
+            timeout(SIZE_TIMEOUT, vitals)
+                .await
+                .unwrap_or(Err(BackendError::Timeout))
+        }
+        .boxed()
     }
 
     fn touch(&self, key: &Key) {

@@ -60,7 +60,7 @@ pub(crate) use in_process::InProcess;
 pub use options::{BackendChoice, BackendOptions};
 pub use purges::{Counted, PurgeError, Purges, Purging};
 pub use replica::{Follower, Replica};
-pub use store::{Health, Store, Trial};
+pub use store::{Checkup, Health, Store, Trial};
 pub use tenant_keys::TenantKeys;
 
 /// A backend that keeps entries. It knows sealed bytes only.
@@ -89,6 +89,11 @@ pub trait Entries: Send + Sync + Debug {
 
     /// Whether the backend answers at all.
     fn ping(&self) -> BoxFuture<'_, Result<(), BackendError>>;
+
+    /// What can be said of the backend beyond how much it keeps.
+    fn vitals(&self) -> BoxFuture<'_, Result<Vitals, BackendError>> {
+        Box::pin(std::future::ready(Ok(Vitals::default())))
+    }
 
     /// Notes that an entry was served from elsewhere, so that it does not look
     /// unused. Never waits, and may be ignored.
@@ -268,6 +273,22 @@ pub struct Record {
     pub model: String,
     /// When the call that got the answer began, for the same.
     pub stored_at: UnixMillis,
+}
+
+/// What can be said of a backend by those who run it; what does not apply is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// The version of its software.
+    pub version: Option<String>,
+    /// Bytes in use of those that may be used: of memory for a server, of the file for
+    /// the embedded backend.
+    pub used: Option<u64>,
+    /// How many may be used, where there is a bound.
+    pub max: Option<u64>,
+    /// The bytes of its file, those that are free for what comes next included.
+    pub file: Option<u64>,
+    /// How many connections it has, those of others included.
+    pub clients: Option<u64>,
 }
 
 /// How much a backend keeps.

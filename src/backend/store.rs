@@ -29,7 +29,7 @@ use super::tenant_keys::{Forgets, TenantKeys};
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{
     BackendChoice, BackendError, BackendOptions, Catalogue, Documents, Entries, Ledger, Objects,
-    Purges, Records, Size, metrics,
+    Purges, Records, Size, Vitals, metrics,
 };
 use crate::clock::{Clock, UnixMillis};
 use crate::entry::Entry;
@@ -84,6 +84,15 @@ pub struct Health {
     pub queue_bytes: u64,
     /// Changes given up since the start.
     pub writes_dropped: u64,
+}
+
+/// How the backend answered when it was asked how it is.
+#[derive(Clone, Debug)]
+pub struct Checkup {
+    /// How long it took to say that it is there; `None` if there is nothing to reach.
+    pub ping: Option<Result<Duration, BackendError>>,
+    /// What it said of itself.
+    pub vitals: Result<Vitals, BackendError>,
 }
 
 /// The parts of a backend that is there.
@@ -288,6 +297,31 @@ impl Store {
             queue_depth: depth.map_or(0, |depth| depth.changes),
             queue_bytes: depth.map_or(0, |depth| depth.bytes),
             writes_dropped: depth.map_or(0, |depth| depth.dropped),
+        }
+    }
+
+    /// Asks the backend how it is, also while it is left alone. Takes some seconds at most.
+    pub async fn examine(&self) -> Checkup {
+        let Some(backed) = &self.0.backed else {
+            let memory = &self.0.memory;
+            return Checkup {
+                ping: None,
+                vitals: Ok(Vitals {
+                    used: Some(memory.bytes()),
+                    max: Some(memory.bytes_max()),
+                    ..Vitals::default()
+                }),
+            };
+        };
+        let began = Instant::now();
+        let ping = backed.guard.ping().await.map(|()| began.elapsed());
+        let vitals = match &ping {
+            Ok(_) => backed.guard.vitals().await,
+            Err(error) => Err(error.clone()),
+        };
+        Checkup {
+            ping: Some(ping),
+            vitals,
         }
     }
 

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -71,6 +72,7 @@ struct Shared {
     ledger: Arc<dyn Ledger>,
     /// Held while writing: batches go out one after the other.
     outgoing: tokio::sync::Mutex<Outgoing>,
+    is_failing: AtomicBool,
 }
 
 /// Records that have not been counted.
@@ -107,7 +109,15 @@ struct Outgoing {
     number: u64,
     /// What was sent and may or may not have been applied.
     in_doubt: Option<Batch>,
-    is_failing: bool,
+}
+
+/// What has been counted and not been written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// How many lines.
+    pub rows: usize,
+    /// Whether they could not be written when that was last tried.
+    pub is_failing: bool,
 }
 
 /// Sees the requests as they finish.
@@ -136,8 +146,8 @@ impl Journal {
                 writer: format!("{writer:016x}"),
                 number: 0,
                 in_doubt: None,
-                is_failing: false,
             }),
+            is_failing: AtomicBool::new(false),
         });
         let writer = tokio::spawn(write(Arc::clone(&shared)));
         Ok(Self {
@@ -168,6 +178,15 @@ impl Journal {
         Watcher {
             recent: counted.recent.clone(),
             coming: self.shared.watched.subscribe(),
+        }
+    }
+
+    /// What has been counted and not been written. Waits for nothing.
+    pub fn pending(&self) -> Pending {
+        self.shared.count();
+        Pending {
+            rows: self.shared.counted().lines.len(),
+            is_failing: self.shared.is_failing.load(Ordering::Relaxed),
         }
     }
 
@@ -239,7 +258,7 @@ impl Shared {
             if outgoing.in_doubt.is_none() {
                 let lines = self.counted().take_lines();
                 if lines.is_empty() {
-                    if mem::take(&mut outgoing.is_failing) {
+                    if self.is_failing.swap(false, Ordering::Relaxed) {
                         tracing::info!("usage is written again, and all that was kept");
                     }
                     return Ok(());
@@ -268,10 +287,9 @@ impl Shared {
     }
 
     /// Notes that a flush failed; says so once.
-    async fn note_failure(&self, error: &BackendError) {
+    fn note_failure(&self, error: &BackendError) {
         counter!(FAILURES).increment(1);
-        let mut outgoing = self.outgoing.lock().await;
-        if !mem::replace(&mut outgoing.is_failing, true) {
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
             tracing::warn!(%error, "usage cannot be written; it is kept and will be");
         }
     }
@@ -407,7 +425,7 @@ async fn write(shared: Arc<Shared>) {
         due = match shared.flush().await {
             Ok(()) => None,
             Err(error) => {
-                shared.note_failure(&error).await;
+                shared.note_failure(&error);
                 Some(Instant::now() + RETRY_INTERVAL)
             }
         };

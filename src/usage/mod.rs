@@ -15,5 +15,5 @@ mod subject;
 pub use books::Books;
 pub use call::{Call, Ended};
 pub use event::{Event, Items, Saved, Served};
-pub use journal::{Journal, Watcher};
+pub use journal::{Journal, Pending, Watcher};
 pub use subject::Subject;

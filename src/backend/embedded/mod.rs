@@ -32,7 +32,7 @@ use tokio::time::timeout;
 
 use self::reader::Question;
 use self::writer::{Done, Job, Work, Writer};
-use super::{BackendError, Entries, Record, Records, Size};
+use super::{BackendError, Entries, Record, Records, Size, Vitals};
 use crate::clock::Clock;
 use crate::key::Key;
 
@@ -177,6 +177,10 @@ impl Entries for Embedded {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), BackendError>> {
         self.ask(Question::Ping)
+    }
+
+    fn vitals(&self) -> BoxFuture<'_, Result<Vitals, BackendError>> {
+        self.ask(Question::Vitals)
     }
 
     fn touch(&self, key: &Key) {

@@ -11,7 +11,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::oneshot;
 
 use super::{Shared, catalogue, documents, file, ledger, objects, receive, signed};
-use crate::backend::{BackendError, Changes, Lines, Listed, ObjectName, Revision, Size, Walked};
+use crate::backend::{
+    BackendError, Changes, Lines, Listed, ObjectName, Revision, Size, Vitals, Walked,
+};
 use crate::ledger::{Granularity, Start};
 
 /// How long an entry counts as just used, in milliseconds: noting each use would
@@ -29,6 +31,8 @@ pub(super) enum Question {
     GetMany(Vec<[u8; 32]>, Reply<Vec<Option<Bytes>>>),
     /// How much is kept.
     Size(Reply<Size>),
+    /// What can be said of the file.
+    Vitals(Reply<Vitals>),
     /// Whether the file can be read.
     Ping(Reply<()>),
     /// The buckets that begin in a range, with their revisions.
@@ -60,6 +64,7 @@ pub(super) fn run(shared: &Shared, questions: &Mutex<Receiver<Question>>) {
                 ids.iter().map(|id| reader.get(id)).collect()
             }),
             Question::Size(reply) => reader.reply(reply, Reader::size),
+            Question::Vitals(reply) => reader.reply(reply, Reader::vitals),
             Question::Ping(reply) => reader.reply(reply, Reader::ping),
             Question::Revisions(granularity, starts, reply) => reader.reply(reply, |reader| {
                 let now = shared.clock.unix_millis();
@@ -155,6 +160,20 @@ impl Reader<'_> {
             bytes,
             used: bytes,
             max: Some(self.shared.bytes_max),
+        })
+    }
+
+    fn vitals(&mut self) -> Result<Vitals, BackendError> {
+        let connection = self.connection()?;
+        let used = live_bytes(connection)?;
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        let pages = u64::try_from(pages).unwrap_or(0);
+        Ok(Vitals {
+            version: Some(rusqlite::version().to_owned()),
+            used: Some(used),
+            max: Some(self.shared.bytes_max),
+            file: Some(pages.saturating_mul(file::PAGE_BYTES)),
+            clients: None,
         })
     }
 

@@ -34,7 +34,7 @@ use secrecy::SecretString;
 
 use self::address::Address;
 use self::link::Link;
-use super::{BackendError, Entries, Record, Records, Size};
+use super::{BackendError, Entries, Record, Records, Size, Vitals};
 use crate::key::Key;
 
 /// The layout of the values under entry keys; part of their names, so that
@@ -146,11 +146,11 @@ impl Entries for Redis {
             let mut info = cmd("INFO");
             info.arg("memory");
             let memory = self.query(info).await?;
-            let max = total(&memory, &|node| memory_line(node, "maxmemory:"));
+            let max = total(&memory, &|node| report_line(node, "maxmemory:"));
             Ok(Size {
                 entries: total(&keys, &whole_number),
-                bytes: total(&memory, &|node| memory_line(node, "used_memory_dataset:")),
-                used: total(&memory, &|node| memory_line(node, "used_memory:")),
+                bytes: total(&memory, &|node| report_line(node, "used_memory_dataset:")),
+                used: total(&memory, &|node| report_line(node, "used_memory:")),
                 // To Redis 0 is no bound.
                 max: (max > 0).then_some(max),
             })
@@ -160,6 +160,23 @@ impl Entries for Redis {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), BackendError>> {
         self.link.ping().boxed()
+    }
+
+    /// What the server reports. Of a Cluster the sums over its nodes.
+    fn vitals(&self) -> BoxFuture<'_, Result<Vitals, BackendError>> {
+        async move {
+            let report = self.query(cmd("INFO")).await?;
+            let sum = |name: &str| total(&report, &|node| report_line(node, name));
+            let max = sum("maxmemory:");
+            Ok(Vitals {
+                version: version(&report),
+                used: Some(sum("used_memory:")),
+                max: (max > 0).then_some(max),
+                file: None,
+                clients: Some(sum("connected_clients:")),
+            })
+        }
+        .boxed()
     }
 }
 
@@ -215,13 +232,28 @@ fn whole_number(value: &Value) -> u64 {
     redis::from_redis_value_ref(value).unwrap_or(0)
 }
 
-/// A number of the report on memory.
-fn memory_line(report: &Value, name: &str) -> u64 {
+/// A number of a server's report.
+fn report_line(report: &Value, name: &str) -> u64 {
     let info: String = redis::from_redis_value_ref(report).unwrap_or_default();
     info.lines()
         .find_map(|line| line.strip_prefix(name))
         .and_then(|bytes| bytes.trim().parse().ok())
         .unwrap_or(0)
+}
+
+/// The version in a server's report; of a Cluster that of one of its nodes.
+fn version(report: &Value) -> Option<String> {
+    let of_node = |node: &Value| {
+        let info: String = redis::from_redis_value_ref(node).ok()?;
+        let mut lines = info.lines();
+        let version = lines.find_map(|line| line.strip_prefix("redis_version:"))?;
+        Some(version.trim().to_owned())
+    };
+    if let Value::Map(nodes) = report {
+        nodes.iter().find_map(|(_node, report)| of_node(report))
+    } else {
+        of_node(report)
+    }
 }
 
 /// A value of the type expected. What else it was is not told: it may be anything.
