@@ -7,7 +7,9 @@ mod metrics;
 mod options;
 mod otlp;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -17,11 +19,22 @@ pub use metrics::{Exporter, RequestMetrics, UPKEEP_INTERVAL, backend_up, backend
 pub use options::{LogFormat, LogOptions, OtlpOptions};
 pub use otlp::{Otlp, OtlpError};
 
+/// Whether a line may be written at all, whatever the operator's filter says. Libraries
+/// show in detail what passes through them: headers, commands, bodies. So they are heard
+/// on what is amiss, and no closer.
+fn may_be_written(line: &Metadata<'_>) -> bool {
+    let target = line.target();
+    let is_ours = target == "reprise" || target.starts_with("reprise::");
+    is_ours || *line.level() <= Level::INFO
+}
+
 /// Starts logging to standard output. Called once, before anything is logged; a
 /// second call changes nothing.
 pub fn start_logging(options: &LogOptions) {
     let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_bad| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(may_be_written));
     let layer = tracing_subscriber::fmt::layer();
     let started = match options.format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
