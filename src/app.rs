@@ -1,5 +1,6 @@
 //! The whole: every part built once, started, and stopped in order.
 
+mod administered;
 mod key_set;
 
 use std::net::SocketAddr;
@@ -8,24 +9,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::access::{AccessMode, AdminKey, Audit, Keyring, Tokens};
+use crate::access::Audit;
 use crate::api::{self, ApiState, ServerOptions};
-use crate::backend::{Follower, Purging, Replica, Store, TenantKeys};
+use crate::backend::Store;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::mock::{self, MockOptions};
 use crate::price::Tariff;
 use crate::proxy::{Proxy, ProxyOptions};
-use crate::secret_file::{self, Kept};
+use crate::secret_file::Kept;
 use crate::telemetry::{Exporter, Otlp, UPKEEP_INTERVAL};
-use crate::upstream::{Upstream, UpstreamBase, Upstreams, Url};
+use crate::upstream::{Upstream, UpstreamBase, Url};
 use crate::usage::export::{Exports, LedgerRows};
 use crate::usage::{Books, Journal};
-use crate::vault::{MasterKey, Vault};
+
+use administered::{Followed, administered, sealed};
 
 /// How long fills that nobody reads any more may take to end when the server
 /// stops, so that what was paid for is stored.
@@ -35,14 +37,11 @@ const LAST_FILLS: Duration = Duration::from_secs(5);
 /// that a passing one is used until it comes.
 const SECRET_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The file in the data folder that a made master key is kept in.
-const MASTER_KEY_FILE: &str = "master.key";
-
-/// How long the start waits for what is administered: keys, providers, purges.
-const DOCUMENTS_PATIENCE: Duration = Duration::from_millis(500);
-
 /// How long it may take to tell that exports were given up.
 const LAST_EXPORTS: Duration = Duration::from_secs(2);
+
+/// How long it may take to keep what was done in the administration.
+const LAST_ACTS: Duration = Duration::from_secs(5);
 
 /// How long the store may take to write what is still queued.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -58,10 +57,8 @@ pub struct App {
     options: ServerOptions,
     made_key: Option<Kept>,
     otlp: Option<Arc<Otlp>>,
-    /// What makes the keys of tenants: until the last entry is written.
-    key_keeper: AbortOnDropHandle<()>,
-    /// What follows the public keys of tokens, where there are any.
-    _key_set: Option<AbortOnDropHandle<()>>,
+    /// What follows what is administered: until the last entry is written.
+    followed: Followed,
     /// The built-in upstream, where it is the one that is asked.
     _mock: Option<AbortOnDropHandle<()>>,
 }
@@ -82,54 +79,44 @@ impl App {
             None => None,
         };
         let clock = Arc::new(SystemClock);
-        let (vault, tenant_keys, store) = sealed_store(config, Arc::clone(&clock))?;
+        let sealed = sealed(config, &clock)?;
+        let store = sealed.store.clone();
         // The names of entries hang on the secret: it is worth a moment's wait.
         store.secret(SECRET_PATIENCE).await;
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
-        let books = Books::new(store.ledger(), Arc::clone(&clock) as _);
         let tariff = Arc::new(Tariff::new(config.prices.clone()));
-        let exports = exports(&store, &clock);
-        let upstreams = Upstreams::new(Arc::new(upstream), Arc::clone(&vault), &config.upstream)?;
-        let upstreams = Arc::new(upstreams);
-        let followers: Vec<Arc<dyn Follower>> = vec![
-            Arc::clone(&upstreams) as _,
-            Arc::clone(&tenant_keys) as _,
-            store.purges(),
-        ];
-        let callers = callers(config, &vault, &store, followers).await?;
-        let replica = callers.replica;
-        let key_keeper = tenant_keys.keep(replica.clone());
-        let purging = Purging::start(store.clone(), replica.clone(), Arc::clone(&clock) as _)
-            .context("cannot make a name for this process")?;
+        let administered = administered(config, &sealed, Arc::new(upstream), &clock).await?;
         let proxy = Proxy::new(
-            Arc::clone(&upstreams),
+            Arc::clone(&administered.upstreams),
             store.clone(),
             journal.clone(),
             ProxyOptions {
                 policy: config.policy.clone(),
                 flight: config.flight.clone(),
                 access: config.access.clone(),
-                keyring: Arc::clone(&callers.keyring),
-                tokens: Arc::clone(&callers.tokens),
+                keyring: Arc::clone(&administered.keyring),
+                tokens: Arc::clone(&administered.tokens),
                 tariff: Arc::clone(&tariff),
                 otlp: otlp.clone(),
             },
-            clock,
+            Arc::clone(&clock) as _,
         );
-        let (admin_key, made_key) = admin_key(config)?;
         let state = ApiState {
             proxy,
             journal,
             tariff,
-            admin_key,
-            keyring: callers.keyring,
-            tokens: callers.tokens,
-            upstreams,
-            audit: Audit,
-            replica,
-            purging,
-            books: Arc::new(books),
-            exports,
+            admin_key: administered.admin_key,
+            keyring: administered.keyring,
+            tokens: administered.tokens,
+            sessions: administered.sessions,
+            upstreams: administered.upstreams,
+            replica: administered.replica,
+            purging: administered.purging,
+            books: Arc::new(Books::new(store.ledger(), Arc::clone(&clock) as _)),
+            exports: exports(&store, &clock),
+            audit: Audit::start(store.objects(), clock),
+            alerts: Arc::default(),
+            started: Instant::now(),
             store,
             exporter,
             stopping: Arc::new(AtomicBool::new(false)),
@@ -139,10 +126,9 @@ impl App {
             listener,
             state,
             options: config.server.clone(),
-            made_key,
+            made_key: administered.made_key,
             otlp,
-            key_keeper,
-            _key_set: callers.key_set,
+            followed: administered.followed,
             _mock: mock,
         })
     }
@@ -184,14 +170,14 @@ impl App {
             options,
             made_key: _,
             otlp,
-            key_keeper,
-            _key_set,
+            followed,
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
-        let (proxy, journal, exports, store, stopping) = (
+        let (proxy, journal, audit, exports, store, stopping) = (
             Arc::clone(&state.proxy),
             state.journal.clone(),
+            state.audit.clone(),
             Arc::clone(&state.exports),
             state.store.clone(),
             Arc::clone(&state.stopping),
@@ -208,8 +194,11 @@ impl App {
         if !journal.flush(LAST_WRITES).await {
             tracing::warn!("stopping before all usage was written");
         }
+        if !audit.flush(LAST_ACTS).await {
+            tracing::warn!("stopping before all acts of the administration were kept");
+        }
         store.close(LAST_WRITES).await;
-        drop(key_keeper);
+        drop(followed);
         if let Some(otlp) = otlp {
             // It waits as threads do, which would stop others here.
             let closing = tokio::task::spawn_blocking(move || otlp.close(LAST_SPANS));
@@ -234,77 +223,10 @@ async fn default_upstream(
     Ok((Upstream::new(base, &config.upstream)?, mock))
 }
 
-/// The store, and what its entries are encrypted with.
-fn sealed_store(
-    config: &Config,
-    clock: Arc<SystemClock>,
-) -> anyhow::Result<(Arc<Vault>, Arc<TenantKeys>, Store)> {
-    let vault = Arc::new(vault(config)?);
-    let keys = Arc::new(TenantKeys::new(Arc::clone(&vault), config.encrypt_entries));
-    let store = Store::open_with(&config.backend, Arc::clone(&keys), clock)?;
-    Ok((vault, keys, store))
-}
-
 /// Usage as files, made of the ledger and kept with it.
 fn exports(store: &Store, clock: &Arc<SystemClock>) -> Arc<Exports> {
     let rows = Arc::new(LedgerRows::of(store.ledger()));
     Exports::new(rows, store.objects(), Arc::clone(clock) as _)
-}
-
-/// Who may call, as it is administered.
-struct Callers {
-    keyring: Arc<Keyring>,
-    tokens: Arc<Tokens>,
-    replica: Replica,
-    key_set: Option<AbortOnDropHandle<()>>,
-}
-
-/// Reads who may call, and begins to follow what changes of that.
-async fn callers(
-    config: &Config,
-    vault: &Vault,
-    store: &Store,
-    others: Vec<Arc<dyn Follower>>,
-) -> anyhow::Result<Callers> {
-    let keyring = Arc::new(Keyring::new(vault));
-    let options = config.access.tokens.clone();
-    let source = options.key_set.clone();
-    let tokens = Arc::new(Tokens::new(options, Arc::new(SystemClock)));
-    let key_set = match (config.access.mode, &source) {
-        (AccessMode::Keys, Some(source)) => Some(key_set::follow(source, &tokens).await?),
-        (AccessMode::Keys, None) | (AccessMode::PassThrough, _) => None,
-    };
-    let mut followers = others;
-    followers.push(Arc::clone(&keyring) as _);
-    followers.push(Arc::clone(&tokens) as _);
-    let replica = Replica::start(store.documents(), followers);
-    replica.first(DOCUMENTS_PATIENCE).await;
-    Ok(Callers {
-        keyring,
-        tokens,
-        replica,
-        key_set,
-    })
-}
-
-/// The key of the administration, and itself if it was made just now.
-fn admin_key(config: &Config) -> anyhow::Result<(AdminKey, Option<Kept>)> {
-    match &config.access.admin_key {
-        Some(key) => Ok((AdminKey::chosen(key), None)),
-        None => AdminKey::kept(&config.backend.data_dir).context("cannot make an admin key"),
-    }
-}
-
-/// The secrets at rest: under the operator's master keys, or one that is kept beside the
-/// data.
-fn vault(config: &Config) -> anyhow::Result<Vault> {
-    if !config.master_keys.is_empty() {
-        return Ok(Vault::new(config.master_keys.clone()));
-    }
-    let kept = secret_file::kept(&config.backend.data_dir, MASTER_KEY_FILE, "")
-        .context("cannot make a master key")?;
-    let key = MasterKey::of(1, kept.secret.expose_secret());
-    Ok(Vault::new(vec![key]))
 }
 
 /// Starts the built-in upstream on a free port of this machine.

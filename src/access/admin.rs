@@ -43,6 +43,12 @@ impl AdminKey {
         Ok((Self::chosen(&kept.secret), kept.is_new.then_some(kept)))
     }
 
+    /// What tells this key from others. Not to be written down as it is: a key that was
+    /// chosen badly could be guessed from it.
+    pub(super) const fn fingerprint(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
     /// Whether this is the key. Takes as long for a wrong one as for the right one.
     pub fn is(&self, presented: &str) -> bool {
         digest(presented).ct_eq(&self.digest).into()

@@ -9,9 +9,10 @@
 //! The provider sees the operator's credential, and what the caller may do is decided
 //! here, before anything is looked up.
 
+mod actor;
 mod admin;
 mod allowance;
-mod audit;
+pub mod audit;
 mod denied;
 mod door;
 pub mod foreign;
@@ -19,6 +20,7 @@ pub mod keyring;
 mod options;
 mod rights;
 mod role;
+pub mod session;
 mod stand_in;
 mod standing;
 pub mod token;
@@ -29,15 +31,17 @@ use crate::key::Scope;
 use crate::ledger::Caller;
 
 pub use crate::policy::Pattern;
+pub use actor::{Actor, Origin};
 pub use admin::AdminKey;
 pub use allowance::{Allowance, Budget, PerPeriod};
-pub use audit::{Actor, Audit};
+pub use audit::Audit;
 pub use denied::{Denied, TokenFault};
 pub use door::{Door, presented};
 pub use keyring::{KeyRecord, Keyring, NewKey};
 pub use options::{AccessMode, AccessOptions};
 pub use rights::{DirectiveRights, Isolation, Rights};
 pub use role::Role;
+pub use session::SessionDesk;
 pub use stand_in::StandIn;
 pub use standing::{Standee, Standing, Standings, Verdict};
 pub use token::{KeySetSource, TokenOptions, Tokens};

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::access::session::SessionError;
 use crate::access::{Denied, Role, TokenFault};
 use crate::backend::{BackendError, PurgeError};
 use crate::proxy::ProxyError;
@@ -21,6 +22,12 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The wait before another try that the official SDKs read first, in milliseconds.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
+/// The type of an error that the client can mend.
+const INVALID: &str = "invalid_request_error";
+
+/// The type of an error that it cannot.
+const OURS: &str = "api_error";
+
 /// An answer of our own that is an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -32,17 +39,44 @@ pub enum ApiError {
     NotFound(String),
     /// A page of the administration was asked for without credentials.
     #[error(
-        "this needs the admin key, as `Authorization: Bearer …`: REPRISE_ADMIN_KEY, or the one that was shown at the first start and is kept in the data folder as admin.key"
+        "this needs the admin key, a key that has a role, or a session, as `Authorization: Bearer …`; the admin key is REPRISE_ADMIN_KEY, or the one that was shown at the first start and is kept in the data folder as admin.key"
     )]
     AdminKeyMissing,
     /// A page of the administration was asked for with other credentials.
     #[error(
-        "this is not the admin key: REPRISE_ADMIN_KEY, or the one that is kept in the data folder as admin.key"
+        "this is not the admin key, nor a key or a session that is good now; the admin key is REPRISE_ADMIN_KEY, or the one that is kept in the data folder as admin.key"
     )]
     AdminKeyWrong,
     /// A page of the administration was asked for by somebody who may do other things.
     #[error("this needs the role `{}`", .0.as_str())]
     RoleMissing(Role),
+    /// A page of the administration was asked for with a key that may do nothing there.
+    #[error("this key has no role in the administration")]
+    NoRole,
+    /// A browser sent a session's cookie with a request that no page of ours made.
+    #[error(
+        "what changes anything and is signed with a cookie needs the session's token in x-csrf-token, and must come from a page of this server; other clients send the session's token as `Authorization: Bearer …`"
+    )]
+    Forged,
+    /// What opens the administration was sent elsewhere.
+    #[error("this opens the administration alone and is not passed on; send an API key")]
+    Astray,
+    /// A session would open another one, and so never end.
+    #[error("a session cannot open another one: send the key itself")]
+    OpenedBySession,
+    /// A session cannot be opened or closed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A page of the administration was asked for under a name that is not this server's.
+    #[error(
+        "this server is not known by the name in the Host header; names it is to answer the administration under are set in REPRISE_ADMIN_HOSTS"
+    )]
+    Misdirected,
+    /// What is administered cannot be read or written now.
+    #[error(
+        "the store cannot be reached now; requests are answered all the same. Whether what was to be changed has been is not known: look at it again"
+    )]
+    Store(#[source] BackendError),
     /// A request of our own API that makes no sense.
     #[error("{message}")]
     Invalid {
@@ -51,9 +85,6 @@ pub enum ApiError {
         /// The member or parameter at fault.
         param: Option<String>,
     },
-    /// The store does not tell what is cached.
-    #[error("the store cannot be reached now; requests are answered all the same")]
-    Cache(#[source] BackendError),
     /// A purge is not made.
     #[error(transparent)]
     Purge(#[from] PurgeError),
@@ -61,11 +92,8 @@ pub enum ApiError {
     #[error(transparent)]
     Export(#[from] ExportError),
     /// What is administered was changed by somebody else at the same time.
-    #[error("{0} was changed in the meantime; look at it again")]
+    #[error("{0} was changed by somebody else at the same time; look at it and try again")]
     Conflict(String),
-    /// What is administered cannot be changed now.
-    #[error("the store cannot be reached, so that nothing was changed for sure; try again")]
-    Documents(#[source] BackendError),
     /// The page exists, but not for this method.
     #[error("{0} is not allowed here")]
     MethodNotAllowed(String),
@@ -92,14 +120,6 @@ pub enum ApiError {
     /// WebSocket connections are not proxied.
     #[error("WebSocket connections are not supported; use HTTP requests or server-sent events")]
     WebSocket,
-    /// What was to be changed has been changed by somebody else at the same time.
-    #[error("{0} was changed by somebody else at the same time; look at it and try again")]
-    ChangedMeanwhile(String),
-    /// What is administered cannot be changed now.
-    #[error(
-        "this cannot be changed now, because the store is away or slow; whether it was is not known"
-    )]
-    StoreAway(#[source] BackendError),
     /// A bug on our side.
     #[error("the request could not be handled; the log has the details under this request's id")]
     Internal,
@@ -133,11 +153,16 @@ impl ApiError {
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
             | Self::RoleMissing(_)
-            | Self::Cache(_)
             | Self::Purge(_)
+            | Self::NoRole
+            | Self::Forged
+            | Self::Astray
+            | Self::OpenedBySession
+            | Self::Session(_)
+            | Self::Misdirected
+            | Self::Store(_)
             | Self::Export(_)
             | Self::Conflict(_)
-            | Self::Documents(_)
             | Self::Books(_)
             | Self::MethodNotAllowed(_)
             | Self::HeadTooLarge(..)
@@ -146,16 +171,12 @@ impl ApiError {
             | Self::BodyBroken
             | Self::UnsupportedMedia(_)
             | Self::WebSocket
-            | Self::ChangedMeanwhile(_)
-            | Self::StoreAway(_)
             | Self::Internal => None,
         }
     }
 
     /// Status, `type`, `code`.
     const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
-        const INVALID: &str = "invalid_request_error";
-        const OURS: &str = "api_error";
         match self {
             Self::Proxy(error) => match error {
                 ProxyError::CacheOnlyMiss => (StatusCode::GATEWAY_TIMEOUT, OURS, "cache_only_miss"),
@@ -173,12 +194,19 @@ impl ApiError {
             Self::AdminKeyMissing | Self::AdminKeyWrong => {
                 (StatusCode::UNAUTHORIZED, INVALID, "invalid_admin_key")
             }
-            Self::RoleMissing(_) => (StatusCode::FORBIDDEN, INVALID, "role_missing"),
+            Self::RoleMissing(_) | Self::NoRole => (StatusCode::FORBIDDEN, INVALID, "role_missing"),
+            Self::Forged => (StatusCode::FORBIDDEN, INVALID, "csrf_refused"),
+            Self::Astray => (StatusCode::UNAUTHORIZED, INVALID, "not_an_api_key"),
+            Self::OpenedBySession => (StatusCode::FORBIDDEN, INVALID, "session_not_allowed"),
+            Self::Session(error) => of_session(error),
+            Self::Misdirected => (
+                StatusCode::MISDIRECTED_REQUEST,
+                INVALID,
+                "misdirected_request",
+            ),
+            Self::Store(_) => STORE_UNAVAILABLE,
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
-            Self::Export(error) => export_kind(error),
-            Self::ChangedMeanwhile(_) => (StatusCode::CONFLICT, INVALID, "changed_meanwhile"),
-            Self::StoreAway(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
-            Self::Cache(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
+            Self::Export(error) => of_export(error),
             Self::Purge(error) => match error {
                 PurgeError::TooMany => (StatusCode::TOO_MANY_REQUESTS, OURS, "too_many_purges"),
                 PurgeError::Store(_) => {
@@ -189,7 +217,6 @@ impl ApiError {
                 }
             },
             Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, "conflict"),
-            Self::Documents(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 INVALID,
@@ -230,64 +257,70 @@ impl ApiError {
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
             | Self::RoleMissing(_)
+            | Self::NoRole
+            | Self::Forged
+            | Self::Astray
+            | Self::OpenedBySession
+            | Self::Session(_)
+            | Self::Misdirected
+            | Self::Store(_)
             | Self::Invalid { .. }
-            | Self::Cache(_)
             | Self::Purge(_)
             | Self::MethodNotAllowed(_)
             | Self::Conflict(_)
-            | Self::Documents(_)
             | Self::Books(_)
             | Self::HeadTooLarge(..)
             | Self::BodyTooLarge(_)
             | Self::BodyTimeout
             | Self::BodyBroken
             | Self::UnsupportedMedia(_)
-            | Self::ChangedMeanwhile(_)
-            | Self::StoreAway(_)
             | Self::Internal => false,
         }
     }
 }
 
-/// Status, `type`, `code` of what goes wrong with an export.
-const fn export_kind(error: &ExportError) -> (StatusCode, &'static str, &'static str) {
-    const INVALID: &str = "invalid_request_error";
-    const OURS: &str = "api_error";
+/// Status, `type`, `code`.
+type Kind = (StatusCode, &'static str, &'static str);
+
+const STORE_UNAVAILABLE: Kind = (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable");
+
+const fn of_export(error: &ExportError) -> Kind {
     match error {
         ExportError::Spec(_) => (StatusCode::BAD_REQUEST, INVALID, "invalid_parameter"),
         ExportError::Busy => (StatusCode::TOO_MANY_REQUESTS, OURS, "too_many_exports"),
         ExportError::Missing => (StatusCode::NOT_FOUND, INVALID, "not_found"),
         ExportError::Unfinished(_) => (StatusCode::CONFLICT, INVALID, "export_not_complete"),
         ExportError::Failed(_) => (StatusCode::CONFLICT, INVALID, "export_failed"),
-        ExportError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, OURS, "store_unavailable"),
+        ExportError::Store(_) => STORE_UNAVAILABLE,
+    }
+}
+
+const fn of_session(error: &SessionError) -> Kind {
+    match error {
+        SessionError::Missing => (StatusCode::NOT_FOUND, INVALID, "not_found"),
+        SessionError::NoMasterKey | SessionError::NoRandomness(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, OURS, "internal_error")
+        }
+        SessionError::Store(_) => STORE_UNAVAILABLE,
     }
 }
 
 /// Status, `type`, `code` of a caller who is turned away.
-const fn denied_kind(denied: Denied) -> (StatusCode, &'static str, &'static str) {
+const fn denied_kind(denied: Denied) -> Kind {
     let (status, kind) = match denied {
         Denied::NotReady | Denied::Token(TokenFault::NoKeys) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "api_error")
+            (StatusCode::SERVICE_UNAVAILABLE, OURS)
         }
-        Denied::Foreign(_) => (StatusCode::BAD_REQUEST, "invalid_request_error"),
-        Denied::Operation | Denied::Model | Denied::ModelUnread => {
-            (StatusCode::FORBIDDEN, "invalid_request_error")
-        }
+        Denied::Foreign(_) => (StatusCode::BAD_REQUEST, INVALID),
+        Denied::Operation | Denied::Model | Denied::ModelUnread => (StatusCode::FORBIDDEN, INVALID),
         Denied::NoKey
         | Denied::UnknownKey
         | Denied::Disabled
         | Denied::Expired
         | Denied::Token(_)
-        | Denied::WrongMode => (StatusCode::UNAUTHORIZED, "invalid_request_error"),
+        | Denied::WrongMode => (StatusCode::UNAUTHORIZED, INVALID),
     };
     (status, kind, denied.code())
-}
-
-impl From<BackendError> for ApiError {
-    fn from(error: BackendError) -> Self {
-        tracing::warn!(%error, "what is administered cannot be changed");
-        Self::Documents(error)
-    }
 }
 
 impl From<BooksError> for ApiError {
@@ -296,6 +329,13 @@ impl From<BooksError> for ApiError {
         let BooksError::Ledger(cause) = &error;
         tracing::warn!(error = %cause, "the usage ledger cannot be read");
         Self::Books(error)
+    }
+}
+
+impl From<BackendError> for ApiError {
+    fn from(error: BackendError) -> Self {
+        tracing::warn!(%error, "what is administered cannot be read or written");
+        Self::Store(error)
     }
 }
 

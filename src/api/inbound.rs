@@ -12,10 +12,10 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout};
 
-use super::ApiState;
 use super::error::ApiError;
 use super::layers::RequestId;
 use super::options::ServerOptions;
+use super::{ApiState, admin};
 use crate::proxy::{Asked, Reply, ReplyBody};
 use crate::upstream::ClientStream;
 use crate::wire::Operation;
@@ -23,6 +23,7 @@ use crate::wire::Operation;
 /// Splits a request into what is asked and the body that comes with it.
 pub(super) fn asked(request: Request) -> (Asked, Body) {
     let (mut parts, body) = request.into_parts();
+    admin::strip(&mut parts.headers);
     let id = parts.extensions.remove::<RequestId>().unwrap_or_default().0;
     let asked = Asked {
         id,

@@ -13,8 +13,8 @@ use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::ApiState;
 use super::error::ApiError;
+use super::{ApiState, admin, routes};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -84,6 +84,12 @@ async fn check_head(request: Request, next: Next) -> Response {
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if upgrades {
         return ApiError::WebSocket.into_response();
+    }
+    let path = request.uri().path();
+    let is_administration =
+        admin::is_below_prefix(path) || routes::organization::is_administration(path);
+    if !is_administration && admin::is_astray(headers) {
+        return ApiError::Astray.into_response();
     }
     next.run(request).await
 }

@@ -5,6 +5,8 @@
 //! nothing about caching.
 
 mod admin;
+mod alerts;
+mod browser;
 mod conditional;
 mod connection;
 pub mod error;
@@ -22,8 +24,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::time::Instant;
 
-use crate::access::{AdminKey, Audit, Keyring, Tokens};
+use crate::access::{AdminKey, Audit, Keyring, SessionDesk, Tokens};
 use crate::backend::{Purging, Replica, Store};
 use crate::price::Tariff;
 use crate::proxy::Proxy;
@@ -32,8 +35,9 @@ use crate::upstream::Upstreams;
 use crate::usage::export::Exports;
 use crate::usage::{Books, Journal};
 
+pub use alerts::Alerts;
 pub use error::ApiError;
-pub use options::ServerOptions;
+pub use options::{AlertOptions, ServerOptions};
 pub use server::serve;
 
 /// How long a look at the books waits for what was counted last to be written.
@@ -58,8 +62,14 @@ pub struct ApiState {
     pub upstreams: Arc<Upstreams>,
     /// The tokens that are accepted.
     pub tokens: Arc<Tokens>,
+    /// The sessions of those who administer.
+    pub sessions: SessionDesk,
     /// Where acts of the administration are written down.
     pub audit: Audit,
+    /// Since when something is worth an alert.
+    pub alerts: Arc<Alerts>,
+    /// When this process was put together.
+    pub started: Instant,
     /// What is administered, and the way to change it.
     pub replica: Replica,
     /// What is removed from the cache.
@@ -93,5 +103,6 @@ impl ApiState {
 
 /// All routes with their layers.
 pub fn router(state: ApiState) -> Router {
-    layers::wrap(routes::router()).with_state(state)
+    let guarded = browser::wrap(routes::router(), state.options.admin_hosts.clone());
+    layers::wrap(guarded).with_state(state)
 }

@@ -27,6 +27,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         (name = "Providers", description = "Where requests are answered, and which model goes where."),
         (name = "Cache", description = "What is stored: looked at, removed, erased."),
         (name = "Access", description = "Who may use this server, and how."),
+        (name = "Administration", description = "Who may do what, and who did what."),
         (name = "Operations", description = "What an operator looks at."),
     ),
     modifiers(&Credentials),
@@ -47,7 +48,9 @@ impl Modify for Credentials {
             .get_or_insert_with(Default::default)
             .add_security_scheme("upstream_key", SecurityScheme::Http(scheme));
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
-        scheme.description = Some("The key of this server's administration.".to_owned());
+        scheme.description = Some("What opens this server's administration: the admin key, a key that was given a role, or the token of a session, which browsers send as a cookie instead. The roles an operation needs are named with it; where none is, any role will do."
+                .to_owned(),
+        );
         document
             .components
             .get_or_insert_with(Default::default)

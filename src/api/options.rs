@@ -22,4 +22,19 @@ pub struct ServerOptions {
     pub drain_timeout: Duration,
     /// How many connections there may be. Default: 20,000.
     pub connections_max: usize,
+    /// The names the administration is answered under, in small letters, besides those of
+    /// this machine and bare addresses. Default: none.
+    pub admin_hosts: Vec<String>,
+    /// What is worth an alert.
+    pub alerts: AlertOptions,
+}
+
+/// From where on something is worth an alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AlertOptions {
+    /// The share of the backend's room that is in use, from 0 to 1. Default: 0.8.
+    pub memory_share: f64,
+    /// The share of requests that the cache answered in the last hour, from 0 to 1: less
+    /// is worth an alert. Default: 0.5.
+    pub hit_ratio: f64,
 }

@@ -52,6 +52,21 @@ fn tokens(reader: &mut Reader<'_>) -> TokenOptions {
     }
 }
 
+/// The names the administration is answered under.
+pub(super) fn admin_hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    let wanted = "host names without ports, several with commas between them, such as \
+                  reprise.example.com";
+    reader.value("admin_hosts", wanted, Vec::new(), |text| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let names = text.split(',').map(|name| {
+            let name = name.trim().trim_end_matches('.');
+            let is_name = !name.is_empty() && name.bytes().all(is_plain);
+            is_name.then(|| name.to_ascii_lowercase())
+        });
+        names.collect()
+    })
+}
+
 pub(super) fn master_keys(reader: &mut Reader<'_>) -> Vec<MasterKey> {
     let wanted = "number:secret, several with commas between them, each with a number of its own \
                   from 1 to 255 and a secret of at least 32 characters without commas";

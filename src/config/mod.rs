@@ -22,7 +22,7 @@ use etcetera::BaseStrategy;
 use secrecy::SecretString;
 
 use crate::access::{AccessMode, AccessOptions};
-use crate::api::ServerOptions;
+use crate::api::{AlertOptions, ServerOptions};
 use crate::backend::{BackendChoice, BackendOptions};
 use crate::flight::FlightOptions;
 use crate::policy::PolicyOptions;
@@ -207,6 +207,11 @@ fn server(reader: &mut Reader<'_>) -> ServerOptions {
         write_timeout: reader.patience("write_timeout"),
         drain_timeout: reader.duration("drain_timeout"),
         connections_max: reader.count("connections_max", 1..=CONNECTIONS_MAX),
+        admin_hosts: access::admin_hosts(reader),
+        alerts: AlertOptions {
+            memory_share: reader.share("alert_memory_share"),
+            hit_ratio: reader.share("alert_hit_ratio"),
+        },
     }
 }
 

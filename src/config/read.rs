@@ -119,6 +119,14 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A part of something, from none to all of it.
+    pub(super) fn share(&mut self, name: &'static str) -> f64 {
+        self.value(name, "a number from 0 to 1", 0.0, |text| {
+            let share: f64 = text.parse().ok()?;
+            (0.0..=1.0).contains(&share).then_some(share)
+        })
+    }
+
     pub(super) fn truth(&mut self, name: &'static str) -> bool {
         self.value(name, "true or false", false, |text| match text {
             "true" | "1" | "yes" | "on" => Some(true),

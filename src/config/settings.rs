@@ -179,6 +179,12 @@ pub const SETTINGS: &[Setting] = &[
         "Key that opens /admin/v1 and the usage API; a random one is made, kept in the data folder and shown once where it is not said",
     ),
     setting(
+        "admin_hosts",
+        Kind::Text,
+        "",
+        "Names the administration and the documentation are answered under, with commas between them, besides localhost and bare addresses",
+    ),
+    setting(
         "access",
         Kind::Text,
         "pass-through",
@@ -435,6 +441,18 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Text,
         "text",
         "The form of a log line: text or json",
+    ),
+    setting(
+        "alert_memory_share",
+        Kind::Text,
+        "0.8",
+        "The share of the backend's room from which on the administration shows an alert, from 0 to 1",
+    ),
+    setting(
+        "alert_hit_ratio",
+        Kind::Text,
+        "0.5",
+        "The share of requests answered by the cache in the last hour below which the administration shows an alert, from 0 to 1",
     ),
     setting(
         "otlp_endpoint",

@@ -10,8 +10,8 @@
     reason = "a broken test should fail at the spot"
 )]
 
-mod cache_admin;
 mod api_keys;
+mod cache_admin;
 mod chat;
 mod clients;
 mod coalescing;
@@ -46,8 +46,8 @@ mod passthrough;
 mod prices;
 mod providers;
 mod purges;
-mod smuggling;
 mod rights;
+mod smuggling;
 mod staleness;
 mod stream_cuts;
 mod support;

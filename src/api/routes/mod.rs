@@ -8,7 +8,7 @@ mod health;
 mod metrics;
 mod models;
 mod moderations;
-mod organization;
+pub(super) mod organization;
 mod passthrough;
 
 use axum::Router;

@@ -94,6 +94,23 @@ pub(super) struct ModelsQuery {
     upstream: Option<Vec<String>>,
 }
 
+/// A query of acts.
+#[derive(Debug, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    /// At most so many, from 1 to 500.
+    #[param(example = 50, default = 50)]
+    limit: Option<u64>,
+    /// Those that were done before the one of this id: the last id of a page gives the next.
+    before: Option<String>,
+    /// Those of this actor: `owner`, or the id of a key.
+    #[param(example = "owner")]
+    actor: Option<String>,
+    /// Those of this name, such as `key.create`; `key.` stands for all that begin so.
+    #[param(example = "key.")]
+    act: Option<String>,
+}
+
 pub(super) fn usage_example() -> Value {
     let mut group = numbers();
     if let Some(members) = group.as_object_mut() {

@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::export_bodies::{Export, ExportList, ExportRequest, read};
+use crate::access::Role;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
 use crate::api::conditional::is_listed;
@@ -48,18 +49,20 @@ type Id = Result<Path<String>, PathRejection>;
             ("location" = String, description = "Where the export is told of."),
         )),
         (status = 400, description = "The request is wrong, or nothing of that time is kept; `param` tells where.", body = ErrorEnvelope),
-        (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 415, description = "The body is not plain JSON.", body = ErrorEnvelope),
         (status = 429, description = "Too many exports wait to be made.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn create_export(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    admin.may(Role::ReadUsage)?;
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
     let body = whole_body(&parts.headers, body, &state.options).await?;
@@ -83,15 +86,17 @@ async fn create_export(
     tag = "Usage",
     responses(
         (status = 200, description = "The exports.", body = ExportList),
-        (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn list_exports(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
 ) -> Result<Json<ExportList>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     Ok(Json(state.exports.list().await?.into()))
 }
 
@@ -104,17 +109,19 @@ async fn list_exports(
     params(("id" = String, Path, description = "The export's id.")),
     responses(
         (status = 200, description = "The export.", body = Export),
-        (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 404, description = "There is no such export.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn retrieve_export(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     id: Id,
 ) -> Result<Json<Export>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     let job = state.exports.get(&name(id)?).await?;
     Ok(Json(job.into()))
 }
@@ -143,19 +150,21 @@ async fn retrieve_export(
             ("etag" = String, description = "Its SHA-256."),
         )),
         (status = 304, description = "The caller has it already."),
-        (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 404, description = "There is no such export.", body = ErrorEnvelope),
         (status = 409, description = "It is not complete yet, or failed.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn download_export(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     id: Id,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    admin.may(Role::ReadUsage)?;
     let content = state.exports.content(&name(id)?).await?;
     let tag = format!("\"{}\"", content.job.digest.as_deref().unwrap_or_default());
     if is_listed(&headers, &tag) {
@@ -173,17 +182,19 @@ async fn download_export(
     params(("id" = String, Path, description = "The export's id.")),
     responses(
         (status = 204, description = "It is gone."),
-        (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 404, description = "There is no such export.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn delete_export(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     id: Id,
 ) -> Result<StatusCode, ApiError> {
+    admin.may(Role::ReadUsage)?;
     state.exports.delete(&name(id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 
 use super::described::{self, KeyUsageQuery};
 use super::numbers::{GroupNumbers, Numbers, unpriced_models};
+use crate::access::Role;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
 use crate::api::error::ApiError;
@@ -86,17 +87,19 @@ pub(super) struct CacheNote {
     responses(
         (status = 200, description = "What the key used.", body = KeyUsage, example = json!(described::key_usage_example())),
         (status = 400, description = "A parameter means nothing; `param` names it.", body = ErrorEnvelope),
-        (status = 401, description = "This is not the admin key.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The usage ledger cannot be read now.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn key_usage(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Json<KeyUsage>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     let books = state.books_now().await;
     tell(books, &id, &parameters).await.map(Json)
 }

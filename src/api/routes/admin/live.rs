@@ -15,8 +15,10 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use crate::access::Role;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
+use crate::api::error::ApiError;
 use crate::api::schema::ErrorEnvelope;
 use crate::price::Usd;
 use crate::usage::{Event, Items, Watcher};
@@ -119,11 +121,16 @@ pub(super) struct LiveItems {
     tag = "Usage",
     responses(
         (status = 200, description = "The requests, one event each.", body = LiveRequest, content_type = "text/event-stream"),
-        (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
-pub(super) async fn live(_admin: Admin, State(state): State<ApiState>) -> Response {
+pub(super) async fn live(
+    admin: Admin,
+    State(state): State<ApiState>,
+) -> Result<Response, ApiError> {
+    admin.may(Role::ReadUsage)?;
     let watching = Watching {
         watcher: state.journal.watch(),
         stopping: state.stopping,
@@ -138,7 +145,7 @@ pub(super) async fn live(_admin: Admin, State(state): State<ApiState>) -> Respon
             HeaderValue::from_static("no"),
         ),
     ];
-    (headers, Body::from_stream(events)).into_response()
+    Ok((headers, Body::from_stream(events)).into_response())
 }
 
 /// Somebody who watches.

@@ -1,12 +1,14 @@
-//! What is the operator's: below `/admin/v1`, behind the admin key.
+//! What is the operator's: below `/admin/v1`, behind the doors of [`crate::api::admin`].
 
 mod asked;
+mod audit;
 mod cache;
 mod described;
 mod explain;
 mod explain_bodies;
 mod export_bodies;
 mod exports;
+mod health;
 mod key_usage;
 mod keys;
 mod live;
@@ -15,6 +17,8 @@ mod numbers;
 mod prices;
 mod provider_bodies;
 mod providers;
+mod session_bodies;
+mod sessions;
 mod tenants;
 mod tokens;
 mod usage;
@@ -38,4 +42,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(tenants::erase_tenant))
         .merge(keys::router())
         .merge(tokens::router())
+        .merge(sessions::router())
+        .merge(audit::router())
+        .merge(health::router())
 }

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 use super::asked::filters;
 use super::described::{self, ModelsQuery};
 use super::numbers::milliseconds;
+use crate::access::Role;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
 use crate::api::error::ApiError;
@@ -76,16 +77,18 @@ pub(super) struct ModelState {
     params(ModelsQuery),
     responses(
         (status = 200, description = "The models.", body = ModelStates, example = json!(described::models_example())),
-        (status = 401, description = "This is not the admin key.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The usage ledger cannot be read now.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn models(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     parameters: Parameters,
 ) -> Result<Json<ModelStates>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     let filters = filters(&parameters, &[Dimension::Model, Dimension::Upstream]);
     let models = state.books_now().await.models(filters).await?;
     Ok(Json(ModelStates {

@@ -97,10 +97,11 @@ pub(super) struct PriceTier {
     params(("provider" = Option<String>, Query, description = "A provider of the table; the one whose prices are in force where it is not said.", example = "openai")),
     responses(
         (status = 200, description = "The prices.", body = PriceList),
-        (status = 401, description = "The admin key is missing or wrong.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 404, description = "The table has no such provider.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 pub(super) async fn prices(
     admin: Admin,

@@ -132,7 +132,7 @@ async fn put_provider(
     let record = request.into_record(name.clone());
     record.check().map_err(|error| invalid(&error))?;
     // What was changed elsewhere a moment ago is to be seen before it is replaced.
-    state.replica.refresh().await.map_err(ApiError::StoreAway)?;
+    state.replica.refresh().await?;
     let before = state.upstreams.find(&name);
     if before.is_none() && state.upstreams.all().len() >= PROVIDERS_MAX {
         let message = format!("there are {PROVIDERS_MAX} providers already");
@@ -175,7 +175,7 @@ async fn delete_provider(
 ) -> Result<StatusCode, ApiError> {
     admin.may(Role::Owner)?;
     let name = changeable(named)?;
-    state.replica.refresh().await.map_err(ApiError::StoreAway)?;
+    state.replica.refresh().await?;
     state.upstreams.find(&name).ok_or_else(|| missing(&name))?;
     let change = Change {
         kind: KIND,
@@ -184,11 +184,7 @@ async fn delete_provider(
         content: None,
         keep_for: None,
     };
-    state
-        .replica
-        .change(change)
-        .await
-        .map_err(ApiError::StoreAway)?;
+    state.replica.change(change).await?;
     state.audit.note(admin.actor(), "provider.delete", &name);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -255,9 +251,9 @@ async fn write(
         keep_for: None,
     };
     let made = state.replica.change(change).await;
-    let made = made.map_err(ApiError::StoreAway)?;
+    let made = made?;
     made.map(|_revision| ())
-        .ok_or_else(|| ApiError::ChangedMeanwhile(format!("the provider {}", record.name)))
+        .ok_or_else(|| ApiError::Conflict(format!("the provider {}", record.name)))
 }
 
 /// The credential that stays. It was given for one place, and is not sent to another

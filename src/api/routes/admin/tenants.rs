@@ -98,11 +98,7 @@ async fn remove_keys(state: &ApiState, tenant: &str) -> Result<u64, ApiError> {
             content: None,
             keep_for: None,
         };
-        state
-            .replica
-            .change(change)
-            .await
-            .map_err(ApiError::Cache)?;
+        state.replica.change(change).await?;
         removed += 1;
     }
     Ok(removed)

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 use super::asked::Asked;
 use super::described::{self, UsageQuery};
 use super::numbers::{GroupNumbers, Numbers, unpriced_models};
+use crate::access::Role;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
 use crate::api::error::ApiError;
@@ -77,16 +78,18 @@ pub(super) struct UsageBucket {
     responses(
         (status = 200, description = "The buckets.", body = Usage, example = json!(described::usage_example())),
         (status = 400, description = "A parameter means nothing; `param` names it.", body = ErrorEnvelope),
-        (status = 401, description = "This is not the admin key.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The usage ledger cannot be read now.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn usage(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     parameters: Parameters,
 ) -> Result<Json<Usage>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     tell(state.books_now().await, &parameters).await.map(Json)
 }
 

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use self::asked::{Asked, Kind};
 use self::described::{CompletionsQuery, CostsQuery, ItemsQuery};
 use self::told::{CompletionsResult, CostsResult, ItemsResult, Page, Tell};
+use crate::access::Role;
 use crate::api::ApiState;
 use crate::api::admin::Admin;
 use crate::api::error::ApiError;
@@ -70,7 +71,7 @@ pub(super) fn is_ours(path: &str) -> bool {
 }
 
 /// Whether a path is of the organization's administration, ours or the provider's.
-pub(super) fn is_administration(path: &str) -> bool {
+pub(in crate::api) fn is_administration(path: &str) -> bool {
     let path = path.strip_prefix("/v1").unwrap_or(path);
     path.strip_prefix("/organization")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -91,16 +92,18 @@ pub(super) fn is_administration(path: &str) -> bool {
     responses(
         (status = 200, description = "A page of buckets.", body = Page<CompletionsResult>, example = json!(described::completions_example())),
         (status = 400, description = "A parameter is missing or means nothing; `param` names it.", body = ErrorEnvelope),
-        (status = 401, description = "This is not the admin key.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The usage ledger cannot be read now.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn usage_completions(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     parameters: Parameters,
 ) -> Result<Json<Page<CompletionsResult>>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     page(&state, Kind::Completions, &parameters, told::completions).await
 }
 
@@ -116,16 +119,18 @@ async fn usage_completions(
     responses(
         (status = 200, description = "A page of buckets.", body = Page<ItemsResult>, example = json!(described::embeddings_example())),
         (status = 400, description = "A parameter is missing or means nothing; `param` names it.", body = ErrorEnvelope),
-        (status = 401, description = "This is not the admin key.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The usage ledger cannot be read now.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn usage_embeddings(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     parameters: Parameters,
 ) -> Result<Json<Page<ItemsResult>>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     page(&state, Kind::Embeddings, &parameters, told::embeddings).await
 }
 
@@ -141,16 +146,18 @@ async fn usage_embeddings(
     responses(
         (status = 200, description = "A page of buckets.", body = Page<ItemsResult>, example = json!(described::moderations_example())),
         (status = 400, description = "A parameter is missing or means nothing; `param` names it.", body = ErrorEnvelope),
-        (status = 401, description = "This is not the admin key.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The usage ledger cannot be read now.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn usage_moderations(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     parameters: Parameters,
 ) -> Result<Json<Page<ItemsResult>>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     page(&state, Kind::Moderations, &parameters, told::moderations).await
 }
 
@@ -167,16 +174,18 @@ async fn usage_moderations(
     responses(
         (status = 200, description = "A page of buckets.", body = Page<CostsResult>, example = json!(described::costs_example())),
         (status = 400, description = "A parameter is missing or means nothing; `param` names it.", body = ErrorEnvelope),
-        (status = 401, description = "This is not the admin key.", body = ErrorEnvelope),
+        (status = 401, description = "The credentials are missing or not good.", body = ErrorEnvelope),
+        (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The usage ledger cannot be read now.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 async fn costs(
-    _admin: Admin,
+    admin: Admin,
     State(state): State<ApiState>,
     parameters: Parameters,
 ) -> Result<Json<Page<CostsResult>>, ApiError> {
+    admin.may(Role::ReadUsage)?;
     page(&state, Kind::Costs, &parameters, told::costs).await
 }
 

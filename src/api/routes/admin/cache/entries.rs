@@ -84,7 +84,7 @@ pub(super) async fn list_entries(
         let walked = catalogue.walk(place, AT_ONCE).await;
         let walked = walked.map_err(|error| match error {
             BackendError::Invalid(_) => bad("after", "after is `next` of the page before"),
-            error => ApiError::Cache(error),
+            error => ApiError::Store(error),
         })?;
         for listed in &walked.entries {
             scanned += 1;
@@ -140,7 +140,7 @@ pub(super) async fn retrieve_entry(
     admin.may(Role::ReadUsage)?;
     let id = id_of(&key)?;
     let catalogue = state.purging.catalogue().ok_or_else(missing)?;
-    let found = catalogue.find(id).await.map_err(ApiError::Cache)?;
+    let found = catalogue.find(id).await?;
     let told = found.and_then(|(listed, left)| {
         let peeked = in_use(&state, &listed)?;
         Some(EntryDetail {

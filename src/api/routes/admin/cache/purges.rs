@@ -54,7 +54,7 @@ pub(super) async fn invalidate(
     let target = Target::Selected(held_to(selector, own)?);
     if is_dry {
         let counted = state.purging.count(&target).await;
-        let counted = counted.map_err(ApiError::Cache)?;
+        let counted = counted?;
         return Ok(Json(DryRun::of(counted)).into_response());
     }
     let told = begin(&admin, &state, target, Cause::Selector).await?;
