@@ -12,6 +12,8 @@
 
 mod api_keys;
 mod cache_admin;
+mod admin_door;
+mod canary;
 mod chat;
 mod clients;
 mod coalescing;
@@ -48,6 +50,7 @@ mod providers;
 mod purges;
 mod rights;
 mod smuggling;
+mod sessions;
 mod staleness;
 mod stream_cuts;
 mod support;

@@ -104,10 +104,10 @@ impl Request {
 
     /// The bytes on the wire.
     pub(crate) fn to_wire(&self) -> Vec<u8> {
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nhost: reprise.test\r\n",
-            self.method, self.path
-        );
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            head.push_str("host: localhost\r\n");
+        }
         for (name, value) in &self.headers {
             _ = write!(head, "{name}: {value}\r\n");
         }
