@@ -96,6 +96,21 @@ async fn requests(house: &House, told: &mut Vec<(&'static str, String)>) -> (Str
     house
         .send(&Request::new("GET", &passed).bearer(CLIENT))
         .await;
+    fail(house).await;
+    refuse(house, told).await;
+    let opened = house
+        .send(&Request::post("/admin/v1/sessions", "").bearer(ADMIN_KEY))
+        .await;
+    assert_eq!(opened.status, 201, "{}", opened.text());
+    let opened = opened.json();
+    let text = |name: &str| opened[name].as_str().unwrap().to_owned();
+    let astray = Request::new("GET", "/v1/models").bearer(&text("token"));
+    told.push(("a refusal", house.send(&astray).await.text()));
+    (text("token"), text("csrf_token"))
+}
+
+/// Requests that the provider answers badly, or nobody understands.
+async fn fail(house: &House) {
     let error = json!({"error": {"message": format!("wrong key {IN_ERROR}"), "type": "x", "param": null, "code": null}});
     for status in [500, 401] {
         house.upstream.next(Reply::json(status, error.to_string()));
@@ -110,6 +125,10 @@ async fn requests(house: &House, told: &mut Vec<(&'static str, String)>) -> (Str
     let broken = format!("{{\"model\": \"{PROMPT}");
     let broken = Request::post("/v1/chat/completions", broken).bearer(CLIENT);
     house.send(&broken).await;
+}
+
+/// Requests to the administration that are refused.
+async fn refuse(house: &House, told: &mut Vec<(&'static str, String)>) {
     for path in [
         "/admin/v1/usage",
         "/v1/organization/costs?start_time=1",
@@ -123,15 +142,6 @@ async fn requests(house: &House, told: &mut Vec<(&'static str, String)>) -> (Str
             .await;
         told.push(("a refusal", refused.text()));
     }
-    let opened = house
-        .send(&Request::post("/admin/v1/sessions", "").bearer(ADMIN_KEY))
-        .await;
-    assert_eq!(opened.status, 201, "{}", opened.text());
-    let opened = opened.json();
-    let text = |name: &str| opened[name].as_str().unwrap().to_owned();
-    let astray = Request::new("GET", "/v1/models").bearer(&text("token"));
-    told.push(("a refusal", house.send(&astray).await.text()));
-    (text("token"), text("csrf_token"))
 }
 
 /// What the administration tells.
