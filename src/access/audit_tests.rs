@@ -89,10 +89,10 @@ async fn acts_wait_for_a_backend_that_is_away_within_bounds() {
     for count in 0..=WAITING_MAX {
         audit.note(&Actor::owner(), "key.create", &count);
     }
-    assert!(!audit.flush(Duration::from_secs(60)).await);
+    assert!(!audit.flush(Duration::from_mins(1)).await);
     assert_eq!(audit.waiting(), WAITING_MAX);
     objects.back.store(1, Ordering::Relaxed);
-    assert!(audit.flush(Duration::from_secs(60)).await);
+    assert!(audit.flush(Duration::from_mins(1)).await);
     assert_eq!(objects.kept.load(Ordering::Relaxed), WAITING_MAX as u64);
 }
 

@@ -20,8 +20,8 @@ use crate::backend::{BackendError, Checkup, Health, Standing, Vitals};
 use crate::clock::{Clock as _, SystemClock};
 use crate::ledger::{Counter, Granularity};
 use crate::usage::Books;
-use crate::usage::books::Query;
 use crate::usage::books::report::hit_ratio;
+use crate::usage::books::{Query, Shape};
 
 /// How long it may take to tell how many requests were hits.
 const BOOKS_PATIENCE: Duration = Duration::from_secs(1);
@@ -173,7 +173,7 @@ async fn hits(books: &Books) -> Option<(u64, f64)> {
     let query = Query {
         granularity: Granularity::Minute,
         starts: now.saturating_sub(HOUR_SECONDS)..now.saturating_add(1),
-        shape: Default::default(),
+        shape: Shape::default(),
     };
     let sum = timeout(BOOKS_PATIENCE, books.sum(&query))
         .await
