@@ -9,6 +9,7 @@ pub mod price;
 pub mod secret_file;
 pub mod vault;
 
+pub mod limit;
 pub mod policy;
 
 pub mod entry;

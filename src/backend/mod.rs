@@ -6,8 +6,8 @@
 //! cannot be written now is written later or counted as dropped.
 //!
 //! A third backend is a folder beside [`embedded`] and [`redis`] that implements
-//! [`Entries`], [`Records`], [`Ledger`], [`Objects`], [`Documents`] and [`Catalogue`], and passes
-//! `contract`.
+//! [`Entries`], [`Records`], [`Ledger`], [`Objects`], [`Documents`], [`Catalogue`] and,
+//! where several processes share it, [`Gauges`], and passes `contract`.
 
 pub mod breaker;
 pub mod cached;
@@ -22,6 +22,7 @@ mod contract_usage;
 pub mod documents;
 pub mod embedded;
 pub mod error;
+pub mod gauges;
 mod guard;
 mod in_process;
 mod memory;
@@ -55,6 +56,7 @@ pub use breaker::Standing;
 pub use cached::{Cached, Rendition, Worth};
 pub use documents::{Change, Changes, Document, Documents, Seen};
 pub use error::BackendError;
+pub use gauges::{Gauges, OwnGauges};
 #[cfg(test)]
 pub(crate) use in_process::InProcess;
 pub use options::{BackendChoice, BackendOptions};

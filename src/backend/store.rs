@@ -24,12 +24,13 @@ use super::memory::Memory;
 use super::memory_catalogue::MemoryCatalogue;
 use super::redis::Redis;
 use super::redis::books::Books;
+use super::redis::limits::Limits;
 use super::secret::Secrets;
 use super::tenant_keys::{Forgets, TenantKeys};
 use super::write_queue::{Bounds, Change, WriteQueue};
 use super::{
-    BackendChoice, BackendError, BackendOptions, Catalogue, Documents, Entries, Ledger, Objects,
-    Purges, Records, Size, Vitals, metrics,
+    BackendChoice, BackendError, BackendOptions, Catalogue, Documents, Entries, Gauges, Ledger,
+    Objects, OwnGauges, Purges, Records, Size, Vitals, metrics,
 };
 use crate::clock::{Clock, UnixMillis};
 use crate::entry::Entry;
@@ -110,18 +111,20 @@ struct Rest {
     objects: Arc<dyn Objects>,
     documents: Arc<dyn Documents>,
     catalogue: Arc<dyn Catalogue>,
+    gauges: Arc<dyn Gauges>,
 }
 
 impl Rest {
-    fn of<T: Ledger + Objects + Documents + 'static>(
-        keeper: Arc<T>,
-        catalogue: Arc<dyn Catalogue>,
-    ) -> Self {
+    fn of<T>(keeper: Arc<T>, catalogue: Arc<dyn Catalogue>, gauges: Arc<dyn Gauges>) -> Self
+    where
+        T: Ledger + Objects + Documents + 'static,
+    {
         Self {
             ledger: Arc::clone(&keeper) as _,
             objects: Arc::clone(&keeper) as _,
             documents: keeper,
             catalogue,
+            gauges,
         }
     }
 }
@@ -154,17 +157,15 @@ impl Store {
         let secrets = Secrets::new(options.cache_secret.as_ref(), records)?;
         let memory = Arc::new(Memory::new(options.memory_bytes_max));
         let purges = Arc::new(Purges::new(Arc::clone(&clock)));
-        let (backed, rest) = match opened {
-            Some(opened) => {
-                let keys = Arc::clone(&tenant_keys);
-                let backed = Backed::new(opened.entries, keys, &purges, options);
-                (Some(backed), opened.rest)
-            }
-            None => {
-                let catalogue = Arc::new(MemoryCatalogue(Arc::clone(&memory)));
-                let in_process = Arc::new(InProcess::new(Arc::clone(&clock)));
-                (None, Rest::of(in_process, catalogue))
-            }
+        let (backed, rest) = if let Some(opened) = opened {
+            let keys = Arc::clone(&tenant_keys);
+            let backed = Backed::new(opened.entries, keys, &purges, options);
+            (Some(backed), opened.rest)
+        } else {
+            let catalogue = Arc::new(MemoryCatalogue(Arc::clone(&memory)));
+            let gauges = OwnGauges::passing(Arc::clone(&clock));
+            let in_process = Arc::new(InProcess::new(Arc::clone(&clock)));
+            (None, Rest::of(in_process, catalogue, Arc::new(gauges)))
         };
         let parts = Arc::new(Parts {
             name,
@@ -280,6 +281,12 @@ impl Store {
         &self.0.tenant_keys
     }
 
+    /// Where it is kept how much of limits has been used: by all processes together where
+    /// they share a backend, by each for itself otherwise.
+    pub fn gauges(&self) -> Arc<dyn Gauges> {
+        Arc::clone(&self.0.rest.gauges)
+    }
+
     /// How the cache is doing. Waits for nothing.
     pub fn health(&self) -> Health {
         let depth = self.0.backed.as_ref().map(|backed| backed.queue.depth());
@@ -392,10 +399,11 @@ fn open_backend(
             let redis = Arc::new(Redis::new(url, *database, prefix)?);
             let books = Books::new(url, *database, prefix, Arc::clone(clock))?;
             let books = Arc::new(books);
+            let limits = Limits::new(url, *database, prefix, Arc::clone(clock))?;
             let opened = Opened {
                 entries: Arc::clone(&redis) as _,
                 records: redis,
-                rest: Rest::of(Arc::clone(&books), books),
+                rest: Rest::of(Arc::clone(&books), books, Arc::new(limits)),
             };
             Ok((Redis::NAME, Some(opened)))
         }
@@ -412,10 +420,12 @@ fn open_embedded(
     match Embedded::open(directory, options.cache_bytes_max, Arc::clone(clock)) {
         Ok(embedded) => {
             let embedded = Arc::new(embedded);
+            let objects = Arc::clone(&embedded) as _;
+            let gauges = OwnGauges::lasting(Arc::clone(clock), objects);
             Ok(Some(Opened {
                 entries: Arc::clone(&embedded) as _,
                 records: Arc::clone(&embedded) as _,
-                rest: Rest::of(Arc::clone(&embedded), embedded),
+                rest: Rest::of(Arc::clone(&embedded), embedded, Arc::new(gauges)),
             }))
         }
         Err(nonsense @ BackendError::Invalid(_)) => Err(nonsense),

@@ -10,9 +10,9 @@
     reason = "a broken test should fail at the spot"
 )]
 
+mod admin_door;
 mod api_keys;
 mod cache_admin;
-mod admin_door;
 mod canary;
 mod chat;
 mod clients;
@@ -49,8 +49,8 @@ mod prices;
 mod providers;
 mod purges;
 mod rights;
-mod smuggling;
 mod sessions;
+mod smuggling;
 mod staleness;
 mod stream_cuts;
 mod support;

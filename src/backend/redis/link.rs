@@ -107,6 +107,20 @@ impl Link {
         Ok(result?)
     }
 
+    /// Runs a script. Fails at once if there is no connection.
+    pub(super) async fn run(&self, call: &Call) -> Result<Value, BackendError> {
+        let Some(connection) = self.shared.connection.load_full() else {
+            return Err(not_connected());
+        };
+        let result = connection.ask(Request::Script(call)).await;
+        if let Err(error) = &result
+            && is_lost(error)
+        {
+            self.shared.give_up(&connection);
+        }
+        Ok(result?.into_iter().next().unwrap_or(Value::Nil))
+    }
+
     /// Asks something nobody's answer waits for, and gives up after `patience`. A
     /// connection that turns out to be lost is replaced first, and one on which there
     /// was no answer afterwards: nobody pings it.

@@ -17,6 +17,7 @@ mod catalogue;
 mod documents;
 mod error;
 mod ledger;
+pub mod limits;
 mod link;
 mod objects;
 mod script;

@@ -140,6 +140,31 @@ impl Server {
             .unwrap()
     }
 
+    /// Makes the server forget its scripts.
+    pub(in crate::backend) async fn flush_scripts(&self) {
+        let mut flush = cmd("SCRIPT");
+        flush.arg("FLUSH");
+        let () = flush
+            .query_async(&mut self.connection().await)
+            .await
+            .unwrap();
+    }
+
+    /// Every key, and after how many milliseconds it ends: -1 for never.
+    pub(in crate::backend) async fn keys_with_ttl(&self) -> Vec<(String, i64)> {
+        let mut connection = self.connection().await;
+        let mut keys = cmd("KEYS");
+        keys.arg("*");
+        let keys: Vec<String> = keys.query_async(&mut connection).await.unwrap();
+        let mut found = Vec::new();
+        for key in keys {
+            let mut ttl = cmd("PTTL");
+            ttl.arg(&key);
+            found.push((key, ttl.query_async(&mut connection).await.unwrap()));
+        }
+        found
+    }
+
     /// Sets an option of the running server.
     pub(in crate::backend) async fn configure(&self, name: &str, value: &str) {
         let mut connection = self.connection().await;

@@ -37,7 +37,11 @@ fn store() -> (Arc<Scripted>, Store) {
         backed: Some(Backed { queue, guard }),
         secrets: Secrets::new(None, None).unwrap(),
         tenant_keys: Arc::new(TenantKeys::none()),
-        rest: crate::backend::store::Rest::of(in_process, Arc::new(MemoryCatalogue(memory))),
+        rest: crate::backend::store::Rest::of(
+            in_process,
+            Arc::new(MemoryCatalogue(memory)),
+            Arc::new(crate::backend::OwnGauges::passing(Arc::new(SystemClock))),
+        ),
         clock: Arc::new(SystemClock),
     }));
     (scripted, store)
