@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limit::LIMIT_MAX;
+
+/// The largest budget, in US dollars.
+const DOLLARS_MAX: f64 = 9_000_000.0;
+
 /// How much a caller may use. What is not said is not limited.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -49,7 +54,56 @@ pub struct Budget {
     pub warn_at: Option<f64>,
 }
 
+/// What makes no sense in an allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{member}` {wrong}")]
+pub struct AllowanceError {
+    /// The member at fault, as `requests.minute`.
+    pub member: &'static str,
+    /// What is wrong with it.
+    pub wrong: &'static str,
+}
+
 impl Allowance {
+    /// Makes sure that every limit can be held to.
+    ///
+    /// # Errors
+    /// The first that cannot.
+    pub fn check(&self) -> Result<(), AllowanceError> {
+        let rates = [
+            ("requests.minute", self.requests.minute),
+            ("requests.hour", self.requests.hour),
+            ("requests.day", self.requests.day),
+            ("tokens.minute", self.tokens.minute),
+            ("tokens.hour", self.tokens.hour),
+            ("tokens.day", self.tokens.day),
+            ("concurrent", self.concurrent.map(u64::from)),
+        ];
+        for (member, rate) in rates {
+            if rate.is_some_and(|rate| !(1..=LIMIT_MAX).contains(&rate)) {
+                let wrong = "is from 1 up to 1000000000000; a key that may do nothing is disabled";
+                return Err(AllowanceError { member, wrong });
+            }
+        }
+        let amounts = [
+            ("budget.day_usd", self.budget.day_usd),
+            ("budget.month_usd", self.budget.month_usd),
+        ];
+        for (member, amount) in amounts {
+            if amount.is_some_and(|usd| !(0.0..=DOLLARS_MAX).contains(&usd)) {
+                let wrong = "is an amount of US dollars from 0 up to 9000000";
+                return Err(AllowanceError { member, wrong });
+            }
+        }
+        let warn_at = self.budget.warn_at;
+        if warn_at.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            let wrong = "is a share from 0 to 1";
+            let member = "budget.warn_at";
+            return Err(AllowanceError { member, wrong });
+        }
+        Ok(())
+    }
+
     /// Whether nothing is limited.
     pub fn is_unlimited(&self) -> bool {
         let none = PerPeriod::default();
