@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::access::Audit;
+use crate::access::{Audit, Limiter};
 use crate::api::{self, ApiState, ServerOptions};
 use crate::backend::Store;
 use crate::clock::SystemClock;
@@ -36,6 +36,12 @@ const LAST_FILLS: Duration = Duration::from_secs(5);
 /// How long the start waits for the backend to bring the secret kept in it. After
 /// that a passing one is used until it comes.
 const SECRET_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the start waits for what was used of limits before.
+const LIMITS_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long it may take to tell what was used of limits last.
+const LAST_LIMITS: Duration = Duration::from_secs(2);
 
 /// How long it may take to tell that exports were given up.
 const LAST_EXPORTS: Duration = Duration::from_secs(2);
@@ -86,6 +92,7 @@ impl App {
         let journal = Journal::open(store.ledger()).context("cannot open the journal")?;
         let tariff = Arc::new(Tariff::new(config.prices.clone()));
         let administered = administered(config, &sealed, Arc::new(upstream), &clock).await?;
+        let limiter = limiter(config, &store, &clock).await;
         let proxy = Proxy::new(
             Arc::clone(&administered.upstreams),
             store.clone(),
@@ -96,6 +103,7 @@ impl App {
                 access: config.access.clone(),
                 keyring: Arc::clone(&administered.keyring),
                 tokens: Arc::clone(&administered.tokens),
+                limiter: Arc::clone(&limiter),
                 tariff: Arc::clone(&tariff),
                 otlp: otlp.clone(),
             },
@@ -117,6 +125,7 @@ impl App {
             audit: Audit::start(store.objects(), clock),
             alerts: Arc::default(),
             started: Instant::now(),
+            limiter,
             store,
             exporter,
             stopping: Arc::new(AtomicBool::new(false)),
@@ -174,6 +183,7 @@ impl App {
             _mock,
         } = self;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(state.exporter.clone())));
+        let limiter = Arc::clone(&state.limiter);
         let (proxy, journal, audit, exports, store, stopping) = (
             Arc::clone(&state.proxy),
             state.journal.clone(),
@@ -191,6 +201,7 @@ impl App {
         api::serve(listener, api::router(state), &options, stop, overtime).await;
         exports.stop(LAST_EXPORTS).await;
         proxy.finish(LAST_FILLS).await;
+        limiter.close(LAST_LIMITS).await;
         if !journal.flush(LAST_WRITES).await {
             tracing::warn!("stopping before all usage was written");
         }
@@ -221,6 +232,14 @@ async fn default_upstream(
         }
     };
     Ok((Upstream::new(base, &config.upstream)?, mock))
+}
+
+/// What callers are held to, with what was used before.
+async fn limiter(config: &Config, store: &Store, clock: &Arc<SystemClock>) -> Arc<Limiter> {
+    let limits = config.limits.clone();
+    let limiter = Limiter::start(store.gauges(), limits, Arc::clone(clock) as _);
+    limiter.load(LIMITS_PATIENCE).await;
+    limiter
 }
 
 /// Usage as files, made of the ledger and kept with it.

@@ -11,7 +11,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::access::session::SessionError;
 use crate::access::{Denied, Role, TokenFault};
 use crate::backend::{BackendError, PurgeError};
-use crate::proxy::ProxyError;
+use crate::limit::Gauge;
+use crate::proxy::{Failed, ProxyError};
 use crate::usage::books::BooksError;
 use crate::usage::export::{ExportError, SpecError};
 use crate::wire::error::ErrorBody;
@@ -22,10 +23,10 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The wait before another try that the official SDKs read first, in milliseconds.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// The type of an error that the client can mend.
+/// The `type` of what the client can do something about.
 const INVALID: &str = "invalid_request_error";
 
-/// The type of an error that it cannot.
+/// The `type` of what it cannot.
 const OURS: &str = "api_error";
 
 /// An answer of our own that is an error.
@@ -33,7 +34,7 @@ const OURS: &str = "api_error";
 pub enum ApiError {
     /// The proxy could not get an answer.
     #[error(transparent)]
-    Proxy(#[from] ProxyError),
+    Proxy(#[from] Failed),
     /// No such page of ours.
     #[error("there is no {0} here; the API is under /v1, the documentation under /docs")]
     NotFound(String),
@@ -147,9 +148,18 @@ impl ApiError {
                 SpecError::NotBuilt(_) => "format",
                 SpecError::Empty | SpecError::Forgotten(..) => "end",
             }),
-            Self::Proxy(ProxyError::Denied(Denied::Foreign(name))) => Some(name),
-            Self::Proxy(_)
-            | Self::NotFound(_)
+            Self::Proxy(failed) => match failed.error {
+                ProxyError::Denied(Denied::Foreign(name)) => Some(name),
+                ProxyError::Denied(_)
+                | ProxyError::CacheOnlyMiss
+                | ProxyError::UpstreamUnreachable
+                | ProxyError::UpstreamTimeout
+                | ProxyError::UpstreamCut
+                | ProxyError::Limited(_)
+                | ProxyError::LimitsUnknown
+                | ProxyError::Stopping => None,
+            },
+            Self::NotFound(_)
             | Self::AdminKeyMissing
             | Self::AdminKeyWrong
             | Self::RoleMissing(_)
@@ -178,18 +188,7 @@ impl ApiError {
     /// Status, `type`, `code`.
     const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Proxy(error) => match error {
-                ProxyError::CacheOnlyMiss => (StatusCode::GATEWAY_TIMEOUT, OURS, "cache_only_miss"),
-                ProxyError::UpstreamUnreachable => {
-                    (StatusCode::BAD_GATEWAY, OURS, "upstream_unreachable")
-                }
-                ProxyError::UpstreamTimeout => {
-                    (StatusCode::GATEWAY_TIMEOUT, OURS, "upstream_timeout")
-                }
-                ProxyError::UpstreamCut => (StatusCode::BAD_GATEWAY, OURS, "upstream_cut"),
-                ProxyError::Denied(denied) => denied_kind(*denied),
-                ProxyError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, OURS, "overloaded"),
-            },
+            Self::Proxy(failed) => proxy_kind(&failed.error),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, INVALID, "not_found"),
             Self::AdminKeyMissing | Self::AdminKeyWrong => {
                 (StatusCode::UNAUTHORIZED, INVALID, "invalid_admin_key")
@@ -245,11 +244,33 @@ impl ApiError {
         }
     }
 
+    /// How long to wait before another try, in milliseconds; at least one.
+    const fn wait_millis(&self) -> u64 {
+        if let Self::Proxy(failed) = self
+            && let ProxyError::Limited(exceeded) = failed.error
+            && exceeded.wait > 0
+        {
+            exceeded.wait
+        } else {
+            1000
+        }
+    }
+
     /// Whether the SDKs should leave it at that: their default is to try again
     /// on every status from 500.
     const fn is_final(&self) -> bool {
         match self {
-            Self::Proxy(error) => matches!(error, ProxyError::CacheOnlyMiss),
+            Self::Proxy(failed) => match failed.error {
+                ProxyError::CacheOnlyMiss => true,
+                // Money does not come back within the time an SDK tries again.
+                ProxyError::Limited(exceeded) => exceeded.is_budget(),
+                ProxyError::UpstreamUnreachable
+                | ProxyError::UpstreamTimeout
+                | ProxyError::UpstreamCut
+                | ProxyError::Denied(_)
+                | ProxyError::LimitsUnknown
+                | ProxyError::Stopping => false,
+            },
             Self::WebSocket => true,
             // An export that failed stays so; one that is not complete may be soon.
             Self::Export(error) => matches!(error, ExportError::Failed(_)),
@@ -323,6 +344,36 @@ const fn denied_kind(denied: Denied) -> Kind {
     (status, kind, denied.code())
 }
 
+/// Status, `type`, `code` of what the proxy could not get an answer for.
+const fn proxy_kind(error: &ProxyError) -> Kind {
+    match error {
+        ProxyError::CacheOnlyMiss => (StatusCode::GATEWAY_TIMEOUT, OURS, "cache_only_miss"),
+        ProxyError::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, OURS, "upstream_unreachable"),
+        ProxyError::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, OURS, "upstream_timeout"),
+        ProxyError::UpstreamCut => (StatusCode::BAD_GATEWAY, OURS, "upstream_cut"),
+        ProxyError::Denied(denied) => denied_kind(*denied),
+        ProxyError::Limited(exceeded) => {
+            let kind = match exceeded.gauge {
+                Gauge::Tokens(..) => "tokens",
+                Gauge::Spent(..) => "insufficient_quota",
+                Gauge::Requests(..)
+                | Gauge::UnderWay(_)
+                | Gauge::Address(_)
+                | Gauge::Refused(_) => "requests",
+            };
+            (StatusCode::TOO_MANY_REQUESTS, kind, error.code())
+        }
+        ProxyError::LimitsUnknown => (StatusCode::SERVICE_UNAVAILABLE, OURS, "limits_unavailable"),
+        ProxyError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, OURS, "overloaded"),
+    }
+}
+
+impl From<ProxyError> for ApiError {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(error.into())
+    }
+}
+
 impl From<BooksError> for ApiError {
     fn from(error: BooksError) -> Self {
         // The answer does not say what the backend said, so the log has to.
@@ -366,8 +417,14 @@ impl IntoResponse for ApiError {
             status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         ) {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            headers.insert(RETRY_AFTER_MS, HeaderValue::from_static("1000"));
+            let wait = self.wait_millis();
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from(wait));
+        }
+        if let Self::Proxy(failed) = &self
+            && let Some(limits) = &failed.limits
+        {
+            limits.write(headers);
         }
         response
     }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::error::ApiError;
 use super::layers::RequestId;
 use super::options::ServerOptions;
+use super::peer::Peer;
 use super::{ApiState, admin};
 use crate::proxy::{Asked, Reply, ReplyBody};
 use crate::upstream::ClientStream;
@@ -31,7 +32,7 @@ pub(super) fn asked(request: Request) -> (Asked, Body) {
         method: parts.method,
         path_and_query: below_root(parts.uri.path(), parts.uri.query()),
         headers: parts.headers,
-        peer: None,
+        peer: parts.extensions.remove::<Peer>().map(|peer| peer.0),
         span: None,
     };
     (asked, body)

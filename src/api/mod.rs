@@ -10,11 +10,13 @@ mod browser;
 mod conditional;
 mod connection;
 pub mod error;
+mod guard;
 mod inbound;
 mod layers;
 pub mod openapi;
 mod options;
 mod parameters;
+mod peer;
 mod routes;
 pub mod schema;
 mod server;
@@ -24,9 +26,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use tokio::time::Instant;
 
-use crate::access::{AdminKey, Audit, Keyring, SessionDesk, Tokens};
+use crate::access::{AdminKey, Audit, Keyring, Limiter, SessionDesk, Tokens};
 use crate::backend::{Purging, Replica, Store};
 use crate::price::Tariff;
 use crate::proxy::Proxy;
@@ -64,6 +67,8 @@ pub struct ApiState {
     pub tokens: Arc<Tokens>,
     /// The sessions of those who administer.
     pub sessions: SessionDesk,
+    /// What callers are held to.
+    pub limiter: Arc<Limiter>,
     /// Where acts of the administration are written down.
     pub audit: Audit,
     /// Since when something is worth an alert.
@@ -103,6 +108,8 @@ impl ApiState {
 
 /// All routes with their layers.
 pub fn router(state: ApiState) -> Router {
-    let guarded = browser::wrap(routes::router(), state.options.admin_hosts.clone());
+    let guard = from_fn_with_state(state.clone(), guard::administration);
+    let hosts = state.options.admin_hosts.clone();
+    let guarded = browser::wrap(routes::router().layer(guard), hosts);
     layers::wrap(guarded).with_state(state)
 }

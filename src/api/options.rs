@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// The configuration of this module.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -25,6 +27,9 @@ pub struct ServerOptions {
     /// The names the administration is answered under, in small letters, besides those of
     /// this machine and bare addresses. Default: none.
     pub admin_hosts: Vec<String>,
+    /// The networks of proxies that are believed when they say where a request comes
+    /// from. Default: none.
+    pub trusted_proxies: Vec<IpNet>,
     /// What is worth an alert.
     pub alerts: AlertOptions,
 }

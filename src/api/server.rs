@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -24,6 +26,7 @@ use tower::ServiceExt;
 
 use super::connection::{Phase, Watched};
 use super::options::ServerOptions;
+use super::peer::Peer;
 
 /// The most bytes hyper may buffer for one request's head. Heads beyond what the
 /// API allows are answered by the layer that can explain it; this only bounds
@@ -54,13 +57,14 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(options.connections_max));
     let graceful = GracefulShutdown::new();
     let builder = builder();
+    let trusted: Arc<[IpNet]> = options.trusted_proxies.clone().into();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
             () = &mut stop => break,
         };
-        let (stream, place) = match accepted {
+        let (stream, address, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -71,8 +75,11 @@ pub async fn serve(
         let watched = Watched::new(stream, options);
         let phase = watched.phase();
         let router = router.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let trusted = Arc::clone(&trusted);
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             phase.set(Phase::Serving);
+            let peer = Peer::of(address, request.headers(), &trusted);
+            request.extensions_mut().insert(peer);
             answer(router.clone(), request, phase.clone())
         });
         let connection = builder.serve_connection(TokioIo::new(watched), service);
@@ -106,14 +113,14 @@ async fn answer(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places)
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    let (stream, _peer) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, peer.ip(), place))
 }
 
 /// HTTP/1.1 only: it is what the SDKs speak over plain TCP, and in front of a

@@ -9,6 +9,7 @@ pub mod command_line;
 mod errors;
 mod files;
 mod layers;
+mod limits;
 mod prices;
 mod read;
 mod redis_url;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use secrecy::SecretString;
 
-use crate::access::{AccessMode, AccessOptions};
+use crate::access::{AccessMode, AccessOptions, LimitOptions};
 use crate::api::{AlertOptions, ServerOptions};
 use crate::backend::{BackendChoice, BackendOptions};
 use crate::flight::FlightOptions;
@@ -67,6 +68,8 @@ pub struct Config {
     pub flight: FlightOptions,
     /// Credentials.
     pub access: AccessOptions,
+    /// What callers are held to.
+    pub limits: LimitOptions,
     /// What secrets at rest are sealed with, the one in force first; none where one is to
     /// be kept beside the data.
     pub master_keys: Vec<MasterKey>,
@@ -158,11 +161,13 @@ impl Config {
     pub fn understand(layers: &Layers) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(layers);
         let upstream = upstream(&mut reader);
+        let backend = backend(&mut reader);
         let config = Self {
             server: server(&mut reader),
             prices: prices::prices(&mut reader, &upstream.base),
             upstream,
-            backend: backend(&mut reader),
+            limits: limits::limits(&mut reader, backend.read_timeout),
+            backend,
             policy: policy(&mut reader),
             flight: flight(&mut reader),
             access: access::access(&mut reader),
@@ -212,6 +217,7 @@ fn server(reader: &mut Reader<'_>) -> ServerOptions {
             memory_share: reader.share("alert_memory_share"),
             hit_ratio: reader.share("alert_hit_ratio"),
         },
+        trusted_proxies: limits::trusted_proxies(reader),
     }
 }
 

@@ -233,6 +233,42 @@ pub const SETTINGS: &[Setting] = &[
         "Whether answers are encrypted before they are stored, each tenant's with a key of its own; what is stored is read either way",
     ),
     setting(
+        "default_requests_per_minute",
+        Kind::Count,
+        "",
+        "How many requests a caller may make in a minute that has no allowance of its own",
+    ),
+    setting(
+        "default_tokens_per_minute",
+        Kind::Count,
+        "",
+        "How many tokens such a caller may use in a minute",
+    ),
+    setting(
+        "default_concurrent",
+        Kind::Count,
+        "",
+        "How many requests such a caller may have under way at once",
+    ),
+    setting(
+        "ip_requests_per_minute",
+        Kind::Count,
+        "",
+        "How many requests may come from one address in a minute, whoever makes them; of IPv6 from one /64",
+    ),
+    setting(
+        "trusted_proxies",
+        Kind::Text,
+        "",
+        "Networks of proxies that are believed when they say where a request comes from, as 10.0.0.0/8, with commas between them",
+    ),
+    setting(
+        "limits_on_outage",
+        Kind::Text,
+        "local",
+        "What becomes of limits while their store is away: local (each process counts by itself), open (no limits) or closed (callers with limits are not served)",
+    ),
+    setting(
         "completion_ttl",
         Kind::Duration,
         "7d",
@@ -314,7 +350,7 @@ pub const SETTINGS: &[Setting] = &[
         "backend_read_timeout",
         Kind::Duration,
         "50ms",
-        "How long a look-up in the backend may take before it counts as a miss",
+        "How long a look-up in the backend may take before it counts as a miss, and a look at what was used of limits before this process counts by itself",
     ),
     setting(
         "backend_write_timeout",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Asked, Proxy, ProxyError};
-use crate::access::Denied;
+use crate::access::{Denied, Limited, Meter};
 use crate::ledger::{Caller, Tags};
 use crate::policy::CacheStatus;
 use crate::price::{Seller, Usd};
@@ -22,6 +22,9 @@ const UNANSWERED: &str = "miss";
 
 /// The reason given for a request whose caller is turned away.
 const DENIED: &str = "denied";
+
+/// The reason given for a request whose caller has reached a limit.
+const LIMITED: &str = "limited";
 
 /// What is known of a request so far.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub(super) struct Account {
     first_byte: Option<Instant>,
     served: Served,
     span: Option<SpanIds>,
+    meter: Option<Meter>,
     /// How long the answer is, where that is known before it comes.
     length: Option<u64>,
     /// Whether it is told at all: what nobody asked for an answer to is not.
@@ -77,6 +81,7 @@ impl Account {
             length: None,
             span: asked.span,
             is_told: true,
+            meter: None,
         }
     }
 
@@ -106,6 +111,22 @@ impl Account {
     pub(super) fn asked_by(&mut self, caller: &Caller, tags: &Tags) {
         self.caller = Some(caller.clone());
         self.tags.clone_from(tags);
+    }
+
+    /// Notes what the request is held to: it is under way from now on.
+    pub(super) fn held_to(&mut self, meter: &Meter) {
+        self.meter = Some(meter.clone());
+    }
+
+    /// The provider has to be called: counts the request, if it was not counted before.
+    ///
+    /// # Errors
+    /// If its caller has reached a limit.
+    pub(super) async fn need_call(&self) -> Result<(), Limited> {
+        match &self.meter {
+            Some(meter) => meter.need().await,
+            None => Ok(()),
+        }
     }
 
     /// Notes the provider the request goes to.
@@ -178,6 +199,21 @@ impl Account {
         denied.into()
     }
 
+    /// The caller has reached a limit.
+    pub(super) fn limited(mut self, limited: Limited) -> ProxyError {
+        let error = ProxyError::from(limited);
+        self.outcome(CacheStatus::Bypass { reason: LIMITED });
+        self.failed(error.code());
+        error
+    }
+
+    /// All of the answer is there: nothing is under way any more.
+    pub(super) fn ended(&self) {
+        if let Some(meter) = &self.meter {
+            meter.ended();
+        }
+    }
+
     /// There was no answer, or it broke off.
     pub(super) fn failed(mut self, reason: &'static str) {
         self.served = Served::Failed(reason);
@@ -191,6 +227,12 @@ impl Drop for Account {
         }
         if self.served == Served::ClientLeft && self.length == Some(self.bytes) {
             self.served = Served::Complete;
+        }
+        if let Some(meter) = &self.meter {
+            meter.ended();
+            if let Some(saved) = &self.saved {
+                meter.served(saved.usage.input.saturating_add(saved.usage.output));
+            }
         }
         let subject = Subject {
             request_id: std::mem::take(&mut self.request_id),

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::Proxy;
+use crate::access::Meter;
 use crate::ledger::{Caller, Tags};
 use crate::upstream::Upstream;
 use crate::usage::{Call, Ended, Subject};
@@ -48,6 +49,8 @@ pub(super) struct Led {
     pub(super) outcome: &'static str,
     /// Its span, where traces are sent.
     pub(super) span: Option<SpanIds>,
+    /// What its tokens and its cost are counted by, where its caller is held to limits.
+    pub(super) meter: Option<Meter>,
 }
 
 impl Bill {
@@ -152,6 +155,11 @@ impl Bill {
         let seller = self.led.upstream.seller();
         let cost = |usage| self.proxy.tariff.cost(seller, answered, asked, usage);
         let cost = found.usage.and_then(cost);
+        if let Some(meter) = &self.led.meter
+            && let Some(usage) = found.usage
+        {
+            meter.called(usage.input.saturating_add(usage.output), cost);
+        }
         let subject = Subject {
             request_id: self.led.request_id.clone(),
             at: self.proxy.clock.unix_millis(),

@@ -1,7 +1,8 @@
 //! Why the proxy itself has no answer to give.
 
-use crate::access::Denied;
+use crate::access::{Denied, Limited};
 use crate::flight::Failure;
+use crate::limit::{Exceeded, Readings};
 use crate::upstream::UpstreamError;
 
 /// The proxy's own failures. What the provider answered, errors included, is not one.
@@ -22,6 +23,14 @@ pub enum ProxyError {
     /// The caller is turned away.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// The caller has reached a limit.
+    #[error("{0}")]
+    Limited(Exceeded),
+    /// It is not known what the caller has used, and then it is not served.
+    #[error(
+        "the limits of this caller cannot be looked up, because their store is away; try again"
+    )]
+    LimitsUnknown,
     /// The server is being stopped.
     #[error("the server is stopping; try again")]
     Stopping,
@@ -36,7 +45,48 @@ impl ProxyError {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamCut => "upstream_cut",
             Self::Denied(denied) => denied.code(),
+            Self::Limited(exceeded) if exceeded.is_budget() => "insufficient_quota",
+            Self::Limited(_) => "rate_limit_exceeded",
+            Self::LimitsUnknown => "limits_unavailable",
             Self::Stopping => "overloaded",
+        }
+    }
+}
+
+impl From<Limited> for ProxyError {
+    fn from(limited: Limited) -> Self {
+        match limited {
+            Limited::Exceeded(exceeded) => Self::Limited(exceeded),
+            Limited::Unknown => Self::LimitsUnknown,
+        }
+    }
+}
+
+/// A failure, and what is left to the caller of its limits.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    /// What went wrong.
+    #[source]
+    pub error: ProxyError,
+    /// What is to be told of limits; `None` if the caller has none.
+    pub limits: Option<Box<LimitsTold>>,
+}
+
+/// What a caller is told of its limits.
+#[derive(Clone, Debug, Default)]
+pub struct LimitsTold {
+    /// What its gauges show.
+    pub readings: Readings,
+    /// The budgets that run out, as `day=85%`.
+    pub warning: Option<String>,
+}
+
+impl From<ProxyError> for Failed {
+    fn from(error: ProxyError) -> Self {
+        Self {
+            error,
+            limits: None,
         }
     }
 }

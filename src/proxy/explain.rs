@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::account::Account;
 use super::identify::Named;
-use super::{Admitted, Asked, Proxy, Question, Request};
+use super::{Admitted, Asked, Proxy, Question, Request, may_ask};
 use crate::access::{Denied, StandIn, Standing};
 use crate::backend::Cached;
 use crate::key::chat::Rules;
@@ -102,9 +102,7 @@ impl Proxy {
             is_lent = own.is_some() && headers::credentials(&asked.headers).is_empty();
             self.door.admit(&mut asked.headers, &keys.secret, own)?
         };
-        if !principal.rights.allow_operation(operation) {
-            return Err(Denied::Operation);
-        }
+        may_ask(&principal, operation, &asked.path_and_query)?;
         let mut directives = Directives::of(&asked.headers, operation, &self.policy);
         principal.rights.clamp(&mut directives);
         let mut admitted = Admitted {
@@ -114,6 +112,7 @@ impl Proxy {
             upstream,
             tags: Tags::default(),
             directives,
+            meter: None,
             account,
         };
         let body = self.prepare(&mut admitted, body)?;
@@ -145,6 +144,7 @@ impl Proxy {
             directives: admitted.directives,
             began: self.clock.unix_millis(),
             generation: self.store.generation(),
+            meter: None,
         };
         match named {
             Named::One(adapter, identified) => {

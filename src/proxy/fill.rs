@@ -79,6 +79,7 @@ impl Proxy {
             tags: request.tags.clone(),
             outcome: why.as_str(),
             span: request.asked.span,
+            meter: request.meter.clone(),
         };
         Bill::open(self, led)
     }

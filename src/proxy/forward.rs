@@ -6,13 +6,13 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::account::Account;
 use super::bill::{Bill, Led};
 use super::error::failure;
 use super::recording::form_of;
-use super::{Admitted, Proxy, ProxyError, Reply, ReplyBody};
+use super::{Admitted, Asked, Proxy, ProxyError, Reply, ReplyBody};
 use crate::flight::Form;
 use crate::policy::CacheStatus;
 use crate::upstream::{Answer, BodyStream, Call, CallBody, forwardable, returnable};
@@ -36,10 +36,15 @@ impl Proxy {
             upstream,
             tags,
             directives: _,
+            meter,
             mut account,
         } = admitted;
+        if let Err(limited) = account.need_call().await {
+            return Err(account.limited(limited));
+        }
         let outcome = CacheStatus::Bypass { reason };
         account.outcome(outcome);
+        let headers = headers_of(&asked);
         let mut bill = Bill::open(
             self,
             Led {
@@ -51,14 +56,10 @@ impl Proxy {
                 upstream: Arc::clone(&upstream),
                 tags,
                 outcome: outcome.as_str(),
+                meter,
             },
         );
         let method = asked.method.clone();
-        let mut headers = forwardable(&asked.headers, false);
-        if method == Method::POST {
-            // The tokens are read off the answer, which must come unencoded for that.
-            headers.remove(ACCEPT_ENCODING);
-        }
         let call = Call {
             method: asked.method,
             path_and_query: asked.path_and_query,
@@ -97,6 +98,16 @@ impl Proxy {
             body: ReplyBody::Stream(passing.stream()),
         })
     }
+}
+
+/// The headers a request is forwarded with.
+fn headers_of(asked: &Asked) -> HeaderMap {
+    let mut headers = forwardable(&asked.headers, false);
+    if asked.method == Method::POST {
+        // The tokens are read off the answer, which must come unencoded for that.
+        headers.remove(ACCEPT_ENCODING);
+    }
+    headers
 }
 
 /// How long the body is that goes to the client, where that is known.
@@ -168,6 +179,7 @@ impl Passing {
     /// The answer has come whole.
     fn end(&mut self) {
         self.bill.whole();
+        self.account.ended();
         let found = self.bill.found();
         self.account.usage(found.usage);
         self.account.answered_by(found.model.as_deref());

@@ -13,6 +13,7 @@ mod fill;
 mod forward;
 mod identify;
 mod keys;
+mod limits;
 mod lookup;
 mod prepare;
 mod recording;
@@ -30,7 +31,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{
-    AccessOptions, Denied, Door, Keyring, Principal, Standee, Standings, Tokens, foreign,
+    AccessOptions, Denied, Door, Keyring, Limiter, Meter, Principal, Standee, Standings, Tokens,
+    foreign,
 };
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
@@ -46,7 +48,7 @@ use crate::upstream::{CallBody, ClientStream, CredentialOf, Upstream, Upstreams}
 use crate::usage::Journal;
 use crate::wire::{Operation, SpanIds};
 
-pub use error::ProxyError;
+pub use error::{Failed, LimitsTold, ProxyError};
 pub use explain::{Explained, Fate, Inquiry, Looked, StoredAnswer};
 pub use reply::{Reply, ReplyBody};
 
@@ -74,6 +76,7 @@ pub struct Proxy {
     flights: Arc<Flights>,
     standings: Standings,
     door: Door,
+    limiter: Arc<Limiter>,
     secrets: watch::Receiver<Arc<CacheSecret>>,
     keys: LastKeys,
     memo: Memo,
@@ -100,6 +103,8 @@ pub struct ProxyOptions {
     pub keyring: Arc<Keyring>,
     /// The tokens that are accepted.
     pub tokens: Arc<Tokens>,
+    /// What callers are held to.
+    pub limiter: Arc<Limiter>,
     /// Prices.
     pub tariff: Arc<Tariff>,
     /// Where traces and metrics are sent; `None` if nowhere.
@@ -135,6 +140,8 @@ struct Admitted {
     upstream: Arc<Upstream>,
     tags: Tags,
     directives: Directives,
+    /// What it is held to; `None` if to nothing.
+    meter: Option<Meter>,
     account: Account,
 }
 
@@ -147,6 +154,7 @@ struct Request {
     upstream: Arc<Upstream>,
     tags: Tags,
     directives: Directives,
+    meter: Option<Meter>,
     began: UnixMillis,
     /// The last purge that was known then.
     generation: Number,
@@ -175,6 +183,7 @@ impl Proxy {
             access,
             keyring,
             tokens,
+            limiter,
             tariff,
             otlp,
         } = options;
@@ -184,6 +193,7 @@ impl Proxy {
             store,
             flights: Flights::new(flight),
             door: Door::new(access.mode, keyring, tokens, Arc::clone(&clock)),
+            limiter,
             standings: Standings::new(access),
             keys: LastKeys::empty(),
             memo: Memo::new(MEMO_ENTRIES),
@@ -209,9 +219,22 @@ impl Proxy {
         operation: Operation,
         asked: Asked,
         body: Bytes,
-    ) -> Result<Reply, ProxyError> {
+    ) -> Result<Reply, Failed> {
         let keys = self.keys();
-        let mut admitted = self.admit(operation, asked, &keys)?;
+        let admitted = self.admit(operation, asked, &keys).await?;
+        let meter = admitted.meter.clone();
+        let result = self.answer_admitted(operation, admitted, body, &keys).await;
+        limits::told(meter.as_ref(), result)
+    }
+
+    /// Answers a request that has been admitted.
+    async fn answer_admitted(
+        self: &Arc<Self>,
+        operation: Operation,
+        mut admitted: Admitted,
+        body: Bytes,
+        keys: &Keys,
+    ) -> Result<Reply, ProxyError> {
         let body = match self.prepare(&mut admitted, body) {
             Ok(body) => body,
             Err(denied) => return Err(admitted.account.denied(denied)),
@@ -227,6 +250,7 @@ impl Proxy {
             upstream,
             tags,
             directives,
+            meter,
             mut account,
         } = admitted;
         account.model(named.model());
@@ -237,6 +261,7 @@ impl Proxy {
             upstream,
             tags,
             directives,
+            meter,
             began: self.clock.unix_millis(),
             generation: self.store.generation(),
         };
@@ -284,11 +309,14 @@ impl Proxy {
         self: &Arc<Self>,
         asked: Asked,
         body: Option<ClientStream>,
-    ) -> Result<Reply, ProxyError> {
-        let mut admitted = self.admit(Operation::Passthrough, asked, &self.keys())?;
+    ) -> Result<Reply, Failed> {
+        let keys = self.keys();
+        let mut admitted = self.admit(Operation::Passthrough, asked, &keys).await?;
         admitted.bring_credential();
+        let meter = admitted.meter.clone();
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
-        self.forward(identify::PASSTHROUGH, admitted, body).await
+        let result = self.forward(identify::PASSTHROUGH, admitted, body).await;
+        limits::told(meter.as_ref(), result)
     }
 
     /// Forwards a request that changes what the answers of `operation` at `paths` say,
@@ -302,22 +330,24 @@ impl Proxy {
         body: Option<ClientStream>,
         operation: Operation,
         paths: &[&str],
-    ) -> Result<Reply, ProxyError> {
+    ) -> Result<Reply, Failed> {
         let keys = self.keys();
-        let mut admitted = self.admit(Operation::Passthrough, asked, &keys)?;
+        let mut admitted = self.admit(Operation::Passthrough, asked, &keys).await?;
         admitted.bring_credential();
+        let meter = admitted.meter.clone();
         let outdated: Vec<Key> = paths
             .iter()
             .filter_map(|path| self.key_of_address(operation, path, &admitted, &keys))
             .collect();
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
-        let reply = self.forward(identify::PASSTHROUGH, admitted, body).await?;
-        if reply.status.is_success() {
+        let result = self.forward(identify::PASSTHROUGH, admitted, body).await;
+        let is_done = |reply: &Reply| reply.status.is_success();
+        if result.as_ref().is_ok_and(is_done) {
             for key in &outdated {
                 self.store.remove(key);
             }
         }
-        Ok(reply)
+        limits::told(meter.as_ref(), result)
     }
 
     /// Accounts for a request that was refused before it could be read, with `status`.
@@ -352,12 +382,12 @@ impl Proxy {
     ///
     /// # Errors
     /// If the caller is turned away; that is accounted for.
-    fn admit(
+    async fn admit(
         self: &Arc<Self>,
         operation: Operation,
         mut asked: Asked,
         keys: &Keys,
-    ) -> Result<Admitted, ProxyError> {
+    ) -> Result<Admitted, Failed> {
         if let Some(otlp) = &self.otlp {
             asked.span = Some(otlp.admit(&mut asked.headers));
         }
@@ -368,17 +398,26 @@ impl Proxy {
         let is_lent = own.is_some() && headers::credentials(&asked.headers).is_empty();
         let principal = match self.door.admit(&mut asked.headers, &keys.secret, own) {
             Ok(principal) => principal,
-            Err(denied) => return Err(account.denied(denied)),
+            // Who guesses keys is held to the limit of an address as well.
+            Err(denied) => {
+                return Err(match self.limiter.knock(asked.peer).await {
+                    Ok(()) => account.denied(denied),
+                    Err(limited) => account.limited(limited),
+                }
+                .into());
+            }
         };
         let tags = tags(&asked.headers, &principal);
         account.asked_by(&principal.caller, &tags);
-        if !principal.rights.allow_operation(operation) {
-            return Err(account.denied(Denied::Operation));
+        let meter = self.limiter.meter(&principal, asked.peer);
+        if let Some(meter) = &meter {
+            account.held_to(meter);
+            if let Err(limited) = meter.admit().await {
+                return Err(limits::failed(Some(meter), account.limited(limited)));
+            }
         }
-        if principal.is_ours
-            && let Some(name) = foreign::parameter(&asked.path_and_query)
-        {
-            return Err(account.denied(Denied::Foreign(name)));
+        if let Err(denied) = may_ask(&principal, operation, &asked.path_and_query) {
+            return Err(limits::failed(meter.as_ref(), account.denied(denied)));
         }
         principal.rights.clamp(&mut directives);
         Ok(Admitted {
@@ -388,6 +427,7 @@ impl Proxy {
             upstream,
             tags,
             directives,
+            meter,
             account,
         })
     }
@@ -435,6 +475,22 @@ fn standee(principal: &Principal, upstream: &Upstream) -> Standee {
         scope: principal.scope,
         provider: Arc::clone(upstream.identity()),
     }
+}
+
+/// Whether a caller may use an endpoint, and does not choose a provider in its address.
+fn may_ask(
+    principal: &Principal,
+    operation: Operation,
+    path_and_query: &str,
+) -> Result<(), Denied> {
+    if !principal.rights.allow_operation(operation) {
+        return Err(Denied::Operation);
+    }
+    let foreign = principal
+        .is_ours
+        .then(|| foreign::parameter(path_and_query))
+        .flatten();
+    foreign.map_or(Ok(()), |name| Err(Denied::Foreign(name)))
 }
 
 /// What requests like this one are called in reports: by the client, as

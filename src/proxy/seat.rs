@@ -67,6 +67,11 @@ impl Proxy {
             return Err(ProxyError::CacheOnlyMiss);
         }
         let key = question.identified.key;
+        // Who reads another's call along needs none, and may have to make one later.
+        let is_led = why == Why::Refresh || !self.flights.is_running(&key);
+        if is_led && let Err(limited) = account.need_call().await {
+            return Err(account.limited(limited));
+        }
         let mut seat = match why {
             Why::Refresh => self.flights.lead(key),
             Why::Absent | Why::TooOld | Why::Unverified | Why::Waited => self.flights.join(key),
@@ -75,6 +80,9 @@ impl Proxy {
         loop {
             let cursor = match seat {
                 Seat::Leader(producer, cursor) => {
+                    if let Err(limited) = account.need_call().await {
+                        return Err(account.limited(limited));
+                    }
                     let lead = Lead {
                         fallback,
                         why,
@@ -88,6 +96,9 @@ impl Proxy {
                 Followed::Reply(reply) => return Ok(reply),
                 Followed::Alone(waited) => {
                     (account, why) = (waited, Why::Waited);
+                    if let Err(limited) = account.need_call().await {
+                        return Err(account.limited(limited));
+                    }
                     seat = self.flights.lead_alone(key);
                 }
                 Followed::Again(waited, refusal, failure) => {

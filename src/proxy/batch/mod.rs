@@ -149,6 +149,11 @@ impl Proxy {
             let reason = Bypass::OverLimit.as_str();
             return self.forward_whole(&batch, reason, account).await;
         }
+        if slots.is_missing_any()
+            && let Err(limited) = account.need_call().await
+        {
+            return Err(account.limited(limited));
+        }
         self.refresh_items_behind(&batch, &slots.outdated());
         match self.fill_items(&batch, &mut slots).await {
             Ok(()) => Ok(self.reply_items(&batch, &slots, account)),
@@ -231,6 +236,7 @@ impl Proxy {
             upstream: Arc::clone(&batch.request.upstream),
             tags: batch.request.tags.clone(),
             directives: batch.request.directives,
+            meter: batch.request.meter.clone(),
             account,
         };
         let body = CallBody::of(batch.request.body.clone());
