@@ -58,6 +58,14 @@ fn node() -> PathBuf {
     root().join("target/clients/node/bin/node")
 }
 
+async fn sixty_a_minute(store: Store) -> House {
+    let setup = House::with(store);
+    setup
+        .set("REPRISE_DEFAULT_REQUESTS_PER_MINUTE", "60")
+        .start()
+        .await
+}
+
 on_each_store! {
     async fn the_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
@@ -82,6 +90,16 @@ on_each_store! {
     async fn the_node_sdk_reads_usage_and_costs(store) {
         let house = House::start(store).await;
         run(&house, &node(), &root().join("target/clients/node/usage.mjs")).await;
+    }
+
+    async fn the_python_sdk_waits_for_a_limit(store) {
+        let house = sixty_a_minute(store).await;
+        run(&house, &python(), &root().join("tests/clients/python/limits.py")).await;
+    }
+
+    async fn the_node_sdk_waits_for_a_limit(store) {
+        let house = sixty_a_minute(store).await;
+        run(&house, &node(), &root().join("target/clients/node/limits.mjs")).await;
     }
 
     async fn the_node_sdk_gets_every_bit_of_a_vector(store) {

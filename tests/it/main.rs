@@ -38,6 +38,7 @@ mod exports;
 mod gates;
 mod keys;
 mod lifecycle;
+mod limits;
 mod models;
 mod moderations;
 mod monitoring;
