@@ -54,9 +54,9 @@ fn network(text: &str) -> Option<IpNet> {
 
 /// A limit; `None` where none is set.
 fn count(reader: &mut Reader<'_>, name: &'static str, most: u64) -> Option<u64> {
-    let wanted = format!("a whole number from 1 to {most}");
+    let wanted = format!("a whole number from 1 to {most}, or 0 for no limit");
     reader.value(name, &wanted, None, |text| {
-        let count = text.parse().ok().filter(|count| (1..=most).contains(count));
-        count.map(Some)
+        let count: u64 = text.parse().ok()?;
+        (count <= most).then_some(Some(count).filter(|count| *count > 0))
     })
 }
