@@ -49,7 +49,7 @@ impl House {
 }
 
 async fn eventually(what: impl Fn() -> bool) {
-    let waited = timeout(Duration::from_secs(60), async {
+    let waited = timeout(Duration::from_mins(1), async {
         while !what() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -73,7 +73,7 @@ async fn without_encryption_no_key_is_made_but_those_there_are_open() {
     let made = house(&documents, &[1]).key("acme").await;
     let keys = Arc::new(TenantKeys::new(vault(&[1]), false));
     let replica = Replica::start(Arc::clone(&documents), vec![Arc::clone(&keys) as _]);
-    assert!(replica.first(Duration::from_secs(60)).await);
+    assert!(replica.first(Duration::from_mins(1)).await);
     assert!(keys.obtain("acme").await.unwrap().is_none());
     assert!(keys.data_key(&made.id()).is_some());
 }
@@ -121,7 +121,7 @@ async fn a_key_under_an_unknown_master_key_is_neither_used_nor_replaced() {
     let documents = documents();
     let id = house(&documents, &[1]).key("acme").await.id();
     let other = house(&documents, &[3]);
-    assert!(other.replica.first(Duration::from_secs(60)).await);
+    assert!(other.replica.first(Duration::from_mins(1)).await);
     let refused = other.keys.obtain("acme").await.unwrap_err();
     assert_eq!(refused.as_str(), "no_key");
     assert!(!refused.is_passing());
@@ -149,7 +149,7 @@ async fn answers_of_a_forgotten_tenant_are_misses_at_once() {
     let insert = |seed: u8, tenant: &str| {
         let mut entry = entry_of(1, b"{}");
         entry.meta.tenant = Some(tenant.to_owned());
-        store.insert(Key::for_tests(seed), entry, Duration::from_secs(3600));
+        store.insert(Key::for_tests(seed), entry, Duration::from_hours(1));
     };
     insert(1, "acme");
     insert(2, "globex");

@@ -46,7 +46,7 @@ on_each_store! {
         house.ask(&question("once")).await;
         house.ask(&question("once")).await;
         stored(&house, 1).await;
-        let tried = house.administer("POST", "/admin/v1/cache/test").await.json();
+        let tried = house.order("POST", "/admin/v1/cache/test").await.json();
         assert_eq!((&tried["ok"], &tried["error"]), (&json!(true), &Value::Null));
         for step in ["write_ms", "read_ms", "remove_ms"] {
             assert!(tried[step].as_f64() > Some(0.0), "{tried}");
@@ -73,9 +73,9 @@ on_each_store! {
         stored(&house, 301).await;
         let path = "/admin/v1/cache/entries";
         for unconfirmed in [path.to_owned(), format!("{path}?confirm=yes")] {
-            assert_eq!(house.administer("DELETE", &unconfirmed).await.status, 400);
+            assert_eq!(house.order("DELETE", &unconfirmed).await.status, 400);
         }
-        let begun = house.administer("DELETE", &format!("{path}?confirm=all")).await;
+        let begun = house.order("DELETE", &format!("{path}?confirm=all")).await;
         assert_eq!((begun.status, house.ask(&question("gone")).await.x_cache()), (202, "MISS"));
         let purge = house.purged(&begun.json()).await;
         // One may have been removed by who looked it up.

@@ -43,7 +43,7 @@ on_each_store! {
         let value = &first.first().unwrap().value;
         assert!(is_left(&house, value), "the search finds what is there");
 
-        let erased = house.administer("DELETE", &format!("/admin/v1/tenants/{tenant}")).await;
+        let erased = house.order("DELETE", &format!("/admin/v1/tenants/{tenant}")).await;
         assert_eq!(erased.status, 202, "{}", erased.text());
         let erased = erased.json();
         assert_eq!((&erased["kept"], &erased["tenant"]), (&json!(["usage"]), &json!(tenant)));
@@ -60,10 +60,10 @@ on_each_store! {
         house.ask_as(ALICE, &question("stays")).await;
         stored(&house, 1).await;
         let path = "/admin/v1/tenants/a*%3A%7Bx%7D%0D%0AFLUSHALL";
-        let erased = house.administer("DELETE", path).await.json();
+        let erased = house.order("DELETE", path).await.json();
         assert_eq!(erased["tenant"], "a*:{x}\r\nFLUSHALL");
         assert_eq!(house.purged(&erased["purge"]).await["progress"]["removed"], 0);
-        let everyone = house.administer("DELETE", "/admin/v1/tenants/*").await.json();
+        let everyone = house.order("DELETE", "/admin/v1/tenants/*").await.json();
         house.purged(&everyone["purge"]).await;
         assert_eq!(house.ask_as(ALICE, &question("stays")).await, "HIT");
     }

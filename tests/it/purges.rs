@@ -44,7 +44,7 @@ on_each_store! {
         house.ask(&question("other")).await;
         stored(&house, 2).await;
         let path = format!("/admin/v1/cache/entries/{key}");
-        let begun = house.administer("DELETE", &path).await;
+        let begun = house.order("DELETE", &path).await;
         assert_eq!((begun.status, house.admin(&path).await.status), (202, 404));
         assert_eq!(house.purged(&begun.json()).await["progress"]["removed"], 1);
         assert_eq!(stored_now(&house).len(), 1);

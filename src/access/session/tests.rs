@@ -40,7 +40,7 @@ impl House {
 
     fn over(documents: Arc<dyn Documents>, clock: Arc<MovingClock>, admin: &str) -> Self {
         let sessions = Arc::new(Sessions::new(vault()));
-        let keyring = Arc::new(Keyring::new(vault()));
+        let keyring = Arc::new(Keyring::new(&vault()));
         let followers = vec![Arc::clone(&sessions) as _];
         let replica = Replica::start(Arc::clone(&documents), followers);
         let desk = SessionDesk::new(
@@ -71,7 +71,7 @@ impl House {
             expires_at: None,
             disabled,
             roles: roles.iter().copied().collect::<BTreeSet<_>>(),
-            rights: crate::access::Rights::default(),
+            rights: Arc::default(),
         };
         self.keyring.follow(&Changes {
             revision: 1,

@@ -19,7 +19,7 @@ impl House {
     fn open() -> Self {
         let vault = Arc::new(Vault::new(vec![MasterKey::of(1, "secret")]));
         let admin_key = AdminKey::chosen(&SecretString::from("rk-admin"));
-        let keyring = Arc::new(Keyring::new(Arc::clone(&vault)));
+        let keyring = Arc::new(Keyring::new(&vault));
         let held = Arc::new(Sessions::new(vault));
         let clock = Arc::new(SystemClock);
         let documents: Arc<dyn Documents> = Arc::new(InProcess::new(Arc::clone(&clock) as _));
@@ -51,7 +51,7 @@ impl House {
             expires_at: None,
             disabled,
             roles: roles.iter().copied().collect::<BTreeSet<_>>(),
-            rights: crate::access::Rights::default(),
+            rights: Arc::default(),
         };
         self.keyring.follow(&Changes {
             revision: 1,

@@ -7,8 +7,8 @@ use super::http::{Request, Response};
 use super::wait::eventually;
 
 impl House {
-    /// Sends a request of the administration.
-    pub(crate) async fn administer(&self, method: &str, path: &str) -> Response {
+    /// Sends a request without a body to the administration.
+    pub(crate) async fn order(&self, method: &str, path: &str) -> Response {
         self.send(&Request::new(method, path).bearer(ADMIN)).await
     }
 

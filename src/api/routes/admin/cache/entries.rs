@@ -82,9 +82,12 @@ pub(super) async fn list_entries(
     let catalogue = state.purging.catalogue().ok_or_else(missing)?;
     loop {
         let walked = catalogue.walk(place, AT_ONCE).await;
-        let walked = walked.map_err(|error| match error {
-            BackendError::Invalid(_) => bad("after", "after is `next` of the page before"),
-            error => ApiError::Store(error),
+        let walked = walked.map_err(|error| {
+            if matches!(error, BackendError::Invalid(_)) {
+                bad("after", "after is `next` of the page before")
+            } else {
+                error.into()
+            }
         })?;
         for listed in &walked.entries {
             scanned += 1;
