@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::account::Account;
+use super::admit::may_ask;
 use super::identify::Named;
-use super::{Admitted, Asked, Proxy, Question, Request, may_ask};
+use super::{Admitted, Asked, Proxy, Question, Request};
 use crate::access::{Denied, StandIn, Standing};
 use crate::backend::Cached;
 use crate::key::chat::Rules;

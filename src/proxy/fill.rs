@@ -13,13 +13,14 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use super::admit::standee;
 use super::bill::{Bill, Led};
 use super::error::failure;
 use super::forward::log_failure;
 use super::lookup::Why;
 use super::recording::{Recorded, Recording, form_of};
 use super::seat::is_worth_another_try;
-use super::{Proxy, Question, Request, standee};
+use super::{Proxy, Question, Request};
 use crate::access::Principal;
 use crate::backend::Cached;
 use crate::entry::{Entry, Meta};

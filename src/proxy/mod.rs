@@ -5,6 +5,7 @@
 //! provider, and a caller who insists on a stored answer, can make a request fail.
 
 mod account;
+mod admit;
 mod batch;
 mod bill;
 mod error;
@@ -25,26 +26,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, Method};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{
-    AccessOptions, Denied, Door, Keyring, Limiter, Meter, Principal, Standee, Standings, Tokens,
-    foreign,
-};
+use crate::access::{AccessOptions, Door, Keyring, Limiter, Meter, Principal, Standings, Tokens};
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
-use crate::key::{CacheSecret, Key, headers};
+use crate::key::{CacheSecret, Key};
 use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal};
 use crate::price::Tariff;
 use crate::purge::Number;
 use crate::telemetry::{Otlp, RequestMetrics};
-use crate::upstream::{CallBody, ClientStream, CredentialOf, Upstream, Upstreams};
+use crate::upstream::{CallBody, ClientStream, Upstream, Upstreams};
 use crate::usage::Journal;
 use crate::wire::{Operation, SpanIds};
 
@@ -61,9 +59,6 @@ use lookup::Found;
 /// How many identified bodies are remembered, so that one seen a moment ago is
 /// not parsed again.
 const MEMO_ENTRIES: usize = 16_384;
-
-/// What the client calls requests like this one; it goes no further than here.
-const X_CACHE_TAGS: HeaderName = HeaderName::from_static("x-cache-tags");
 
 /// The reason given for a request that was refused before it was read.
 const TURNED_AWAY: &str = "turned-away";
@@ -376,129 +371,4 @@ impl Proxy {
             tracing::warn!("gave up answers that were still on their way from the upstream");
         }
     }
-
-    /// Step one: who asks, and what of the cache. From here on the request has an
-    /// account.
-    ///
-    /// # Errors
-    /// If the caller is turned away; that is accounted for.
-    async fn admit(
-        self: &Arc<Self>,
-        operation: Operation,
-        mut asked: Asked,
-        keys: &Keys,
-    ) -> Result<Admitted, Failed> {
-        if let Some(otlp) = &self.otlp {
-            asked.span = Some(otlp.admit(&mut asked.headers));
-        }
-        let mut account = Account::open(self, operation, &asked);
-        let mut directives = Directives::of(&asked.headers, operation, &self.policy);
-        let upstream = Arc::clone(self.upstreams.default());
-        let own = upstream.own_credential();
-        let is_lent = own.is_some() && headers::credentials(&asked.headers).is_empty();
-        let principal = match self.door.admit(&mut asked.headers, &keys.secret, own) {
-            Ok(principal) => principal,
-            // Who guesses keys is held to the limit of an address as well.
-            Err(denied) => {
-                return Err(match self.limiter.knock(asked.peer).await {
-                    Ok(()) => account.denied(denied),
-                    Err(limited) => account.limited(limited),
-                }
-                .into());
-            }
-        };
-        let tags = tags(&asked.headers, &principal);
-        account.asked_by(&principal.caller, &tags);
-        let meter = self.limiter.meter(&principal, asked.peer);
-        if let Some(meter) = &meter {
-            account.held_to(meter);
-            if let Err(limited) = meter.admit().await {
-                return Err(limits::failed(Some(meter), account.limited(limited)));
-            }
-        }
-        if let Err(denied) = may_ask(&principal, operation, &asked.path_and_query) {
-            return Err(limits::failed(meter.as_ref(), account.denied(denied)));
-        }
-        principal.rights.clamp(&mut directives);
-        Ok(Admitted {
-            asked,
-            principal,
-            is_lent,
-            upstream,
-            tags,
-            directives,
-            meter,
-            account,
-        })
-    }
-}
-
-impl Admitted {
-    /// Sends the request to another provider than the default one.
-    fn go_to(&mut self, upstream: Arc<Upstream>) {
-        self.account.upstream(&upstream);
-        self.upstream = upstream;
-    }
-
-    /// Whose credential the request is sent with.
-    const fn credential(&self) -> CredentialOf {
-        if self.principal.is_ours {
-            CredentialOf::Provider
-        } else if self.is_lent {
-            CredentialOf::Default
-        } else {
-            CredentialOf::Caller
-        }
-    }
-
-    /// Gives the request the operator's credential, where the caller has shown one that
-    /// means nothing to the provider.
-    fn bring_credential(&mut self) {
-        if self.principal.is_ours
-            && let Some((name, value)) = self.upstream.own_credential()
-        {
-            self.asked.headers.insert(name, value);
-        }
-    }
-}
-
-impl Request {
-    /// The credential it is asked with.
-    fn standee(&self) -> Standee {
-        standee(&self.principal, &self.upstream)
-    }
-}
-
-/// A caller's credential at a provider.
-fn standee(principal: &Principal, upstream: &Upstream) -> Standee {
-    Standee {
-        scope: principal.scope,
-        provider: Arc::clone(upstream.identity()),
-    }
-}
-
-/// Whether a caller may use an endpoint, and does not choose a provider in its address.
-fn may_ask(
-    principal: &Principal,
-    operation: Operation,
-    path_and_query: &str,
-) -> Result<(), Denied> {
-    if !principal.rights.allow_operation(operation) {
-        return Err(Denied::Operation);
-    }
-    let foreign = principal
-        .is_ours
-        .then(|| foreign::parameter(path_and_query))
-        .flatten();
-    foreign.map_or(Ok(()), |name| Err(Denied::Foreign(name)))
-}
-
-/// What requests like this one are called in reports: by the client, as
-/// `x-cache-tags: a, b`, and by whoever made its key.
-fn tags(headers: &HeaderMap, principal: &Principal) -> Tags {
-    let own = &principal.rights.tags;
-    let lists = headers.get_all(X_CACHE_TAGS);
-    let words = lists.iter().filter_map(|list| list.to_str().ok());
-    let words = words.flat_map(|list| list.split(','));
-    Tags::of(own.iter().chain(words))
 }

@@ -105,7 +105,6 @@ on_each_store! {
             plain().bearer("sk-some-key-of-the-provider"),
             plain().bearer("rpk_"),
             plain().bearer(&format!("{} ", key.id)),
-            plain().bearer(ADMIN),
             plain().bearer("a.b.c"),
             plain().header("authorization", &format!("Basic {}", key.key)),
         ] {

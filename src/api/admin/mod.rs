@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use super::ApiState;
 use super::error::ApiError;
 use super::layers::RequestId;
+use super::peer::Peer;
 use crate::access::session::{self, Session, Signed};
 use crate::access::{Actor, AdminKey, Keyring, Role, SessionDesk, keyring, presented};
 use crate::clock::{Clock as _, SystemClock};
@@ -155,6 +156,8 @@ impl FromRequestParts<ApiState> for Admin {
         let mut admin = doors.admit(parts)?;
         let id = parts.extensions.get::<RequestId>();
         admin.actor.origin.request = id.map(|id| id.0.clone());
+        let peer = parts.extensions.get::<Peer>();
+        admin.actor.origin.peer = peer.map(|peer| peer.0.to_string());
         Ok(admin)
     }
 }

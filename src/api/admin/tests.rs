@@ -9,6 +9,9 @@ use crate::access::session::Sessions;
 use crate::backend::{Changes, Document, Documents, Follower as _, InProcess, Replica};
 use crate::vault::{MasterKey, Vault};
 
+const KEY: &str = "rpk_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const BEARER: &str = "Bearer rpk_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 struct House {
     admin_key: AdminKey,
     sessions: SessionDesk,
@@ -96,8 +99,8 @@ fn the_administration_is_a_folder_not_a_beginning() {
 #[tokio::test]
 async fn a_key_may_do_what_its_roles_are_for() {
     let house = House::open();
-    house.give_out("rpk_a", &[Role::PurgeAll], false);
-    let bearer = [("authorization", "Bearer rpk_a")];
+    house.give_out(KEY, &[Role::PurgeAll], false);
+    let bearer = [("authorization", BEARER)];
     let admin = house.admit("GET", &bearer).unwrap();
     assert_eq!(admin.actor().id, "key_1");
     assert_eq!(admin.actor().tenant.as_deref(), Some("acme"));
@@ -107,9 +110,9 @@ async fn a_key_may_do_what_its_roles_are_for() {
         refused,
         Err(ApiError::RoleMissing(Role::ReadUsage))
     ));
-    house.give_out("rpk_a", &[], false);
+    house.give_out(KEY, &[], false);
     assert!(matches!(house.admit("GET", &bearer), Err(ApiError::NoRole)));
-    house.give_out("rpk_a", &[Role::Owner], true);
+    house.give_out(KEY, &[Role::Owner], true);
     let refused = house.admit("GET", &bearer);
     assert!(matches!(refused, Err(ApiError::AdminKeyWrong)));
 }

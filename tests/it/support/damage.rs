@@ -81,6 +81,9 @@ pub(crate) fn stored_now(house: &House) -> Vec<Stored> {
     }
 }
 
+/// What stands in the names of what is kept for a time and is no entry.
+const OBJECTS: &[u8] = b"{objects:";
+
 fn in_redis(redis: &Redis) -> Vec<Stored> {
     let mut connection = redis.connect();
     let mut found = Vec::new();
@@ -89,7 +92,8 @@ fn in_redis(redis: &Redis) -> Vec<Stored> {
             .arg(&key)
             .query(&mut connection)
             .unwrap_or_default();
-        if ENTRY_BYTES_MIN <= value.len() {
+        let is_object = key.windows(OBJECTS.len()).any(|part| part == OBJECTS);
+        if ENTRY_BYTES_MIN <= value.len() && !is_object {
             let place = Place::Redis(key);
             found.push(Stored { place, value });
         }
@@ -113,8 +117,9 @@ fn in_file(file: &Path) -> Vec<Stored> {
     let database = open(file);
     let tables = names(
         &database,
-        // What is administered is no entry, however long it is.
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'documents'",
+        // What is administered and what was done are no entries, however long they are.
+        "SELECT name FROM sqlite_schema WHERE type = 'table'
+            AND name NOT IN ('documents', 'objects')",
     );
     let mut found = Vec::new();
     for table in tables {

@@ -28,7 +28,7 @@ use crate::api::schema::ErrorEnvelope;
         (status = 403, description = "The role `read_usage` is missing.", body = ErrorEnvelope),
         (status = 415, description = "The body is not plain JSON.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["read_usage"])),
 )]
 pub(super) async fn explain(
     admin: Admin,

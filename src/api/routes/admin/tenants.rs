@@ -76,6 +76,9 @@ pub(super) async fn erase_tenant(
         ..Selector::default()
     });
     let purge = cache::begin(&admin, &state, target, Cause::Tenant).await?;
+    // What was encrypted cannot be read from here on, backups of the entries included.
+    let tenant_keys = state.store.tenant_keys();
+    tenant_keys.forget(&state.replica, &tenant).await?;
     state.audit.note(admin.actor(), "tenant.erase", &tenant);
     let erasure = Erasure {
         object: "erasure",

@@ -74,7 +74,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         (status = 415, description = "The body is not plain JSON.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["manage_keys"])),
 )]
 async fn revoke_token(
     admin: Admin,

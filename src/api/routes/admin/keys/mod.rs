@@ -65,7 +65,7 @@ type Id = Result<Path<String>, PathRejection>;
         (status = 415, description = "The body is not plain JSON.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["manage_keys"])),
 )]
 async fn create_key(
     admin: Admin,
@@ -133,7 +133,7 @@ async fn create_key(
         (status = 403, description = "The role `manage_keys` is missing.", body = ErrorEnvelope),
         (status = 503, description = "The keys have not been read from the store yet.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["manage_keys"])),
 )]
 async fn list_keys(
     admin: Admin,
@@ -180,7 +180,7 @@ async fn list_keys(
         (status = 404, description = "There is no such key.", body = ErrorEnvelope),
         (status = 503, description = "The keys have not been read from the store yet.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["manage_keys"])),
 )]
 async fn retrieve_key(
     admin: Admin,
@@ -213,7 +213,7 @@ async fn retrieve_key(
         (status = 415, description = "The body is not plain JSON.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["manage_keys"])),
 )]
 async fn update_key(
     admin: Admin,
@@ -259,7 +259,7 @@ async fn update_key(
         (status = 404, description = "There is no such key.", body = ErrorEnvelope),
         (status = 503, description = "The store cannot be reached.", body = ErrorEnvelope),
     ),
-    security(("admin_key" = [])),
+    security(("admin_key" = ["manage_keys"])),
 )]
 async fn revoke_key(
     admin: Admin,

@@ -1,0 +1,146 @@
+//! Step one: who asks, what it may, and what it asks of the cache.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use super::account::Account;
+use super::error::Failed;
+use super::keys::Keys;
+use super::{Admitted, Asked, Proxy, Request, limits};
+use crate::access::{Denied, Principal, Standee, foreign};
+use crate::key::headers;
+use crate::ledger::Tags;
+use crate::policy::Directives;
+use crate::upstream::{CredentialOf, Upstream};
+use crate::wire::Operation;
+
+/// What the client calls requests like this one; it goes no further than here.
+const X_CACHE_TAGS: HeaderName = HeaderName::from_static("x-cache-tags");
+
+impl Proxy {
+    /// Step one: who asks, and what of the cache. From here on the request has an
+    /// account.
+    ///
+    /// # Errors
+    /// If the caller is turned away; that is accounted for.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        operation: Operation,
+        mut asked: Asked,
+        keys: &Keys,
+    ) -> Result<Admitted, Failed> {
+        if let Some(otlp) = &self.otlp {
+            asked.span = Some(otlp.admit(&mut asked.headers));
+        }
+        let mut account = Account::open(self, operation, &asked);
+        let mut directives = Directives::of(&asked.headers, operation, &self.policy);
+        let upstream = Arc::clone(self.upstreams.default());
+        let own = upstream.own_credential();
+        let is_lent = own.is_some() && headers::credentials(&asked.headers).is_empty();
+        let principal = match self.door.admit(&mut asked.headers, &keys.secret, own) {
+            Ok(principal) => principal,
+            // Who guesses keys is held to the limit of an address as well.
+            Err(denied) => {
+                return Err(match self.limiter.knock(asked.peer).await {
+                    Ok(()) => account.denied(denied),
+                    Err(limited) => account.limited(limited),
+                }
+                .into());
+            }
+        };
+        let tags = tags(&asked.headers, &principal);
+        account.asked_by(&principal.caller, &tags);
+        let meter = self.limiter.meter(&principal, asked.peer);
+        if let Some(meter) = &meter {
+            account.held_to(meter);
+            if let Err(limited) = meter.admit().await {
+                return Err(limits::failed(Some(meter), account.limited(limited)));
+            }
+        }
+        if let Err(denied) = may_ask(&principal, operation, &asked.path_and_query) {
+            return Err(limits::failed(meter.as_ref(), account.denied(denied)));
+        }
+        principal.rights.clamp(&mut directives);
+        Ok(Admitted {
+            asked,
+            principal,
+            is_lent,
+            upstream,
+            tags,
+            directives,
+            meter,
+            account,
+        })
+    }
+}
+
+impl Admitted {
+    /// Sends the request to another provider than the default one.
+    pub(super) fn go_to(&mut self, upstream: Arc<Upstream>) {
+        self.account.upstream(&upstream);
+        self.upstream = upstream;
+    }
+
+    /// Whose credential the request is sent with.
+    pub(super) const fn credential(&self) -> CredentialOf {
+        if self.principal.is_ours {
+            CredentialOf::Provider
+        } else if self.is_lent {
+            CredentialOf::Default
+        } else {
+            CredentialOf::Caller
+        }
+    }
+
+    /// Gives the request the operator's credential, where the caller has shown one that
+    /// means nothing to the provider.
+    pub(super) fn bring_credential(&mut self) {
+        if self.principal.is_ours
+            && let Some((name, value)) = self.upstream.own_credential()
+        {
+            self.asked.headers.insert(name, value);
+        }
+    }
+}
+
+impl Request {
+    /// The credential it is asked with.
+    pub(super) fn standee(&self) -> Standee {
+        standee(&self.principal, &self.upstream)
+    }
+}
+
+/// A caller's credential at a provider.
+pub(super) fn standee(principal: &Principal, upstream: &Upstream) -> Standee {
+    Standee {
+        scope: principal.scope,
+        provider: Arc::clone(upstream.identity()),
+    }
+}
+
+/// Whether a caller may use an endpoint, and does not choose a provider in its address.
+pub(super) fn may_ask(
+    principal: &Principal,
+    operation: Operation,
+    path_and_query: &str,
+) -> Result<(), Denied> {
+    if !principal.rights.allow_operation(operation) {
+        return Err(Denied::Operation);
+    }
+    let foreign = principal
+        .is_ours
+        .then(|| foreign::parameter(path_and_query))
+        .flatten();
+    foreign.map_or(Ok(()), |name| Err(Denied::Foreign(name)))
+}
+
+/// What requests like this one are called in reports: by the client, as
+/// `x-cache-tags: a, b`, and by whoever made its key.
+fn tags(headers: &HeaderMap, principal: &Principal) -> Tags {
+    let own = &principal.rights.tags;
+    let lists = headers.get_all(X_CACHE_TAGS);
+    let words = lists.iter().filter_map(|list| list.to_str().ok());
+    let words = words.flat_map(|list| list.split(','));
+    Tags::of(own.iter().chain(words))
+}
