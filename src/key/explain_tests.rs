@@ -9,8 +9,11 @@ use crate::wire::json::parse;
 
 const KINDS: [UpstreamKind; 2] = [UpstreamKind::OpenAi, UpstreamKind::Compatible];
 
-/// Members of chat requests, with some values each.
-const CHAT: &[(&str, &[&str])] = &[
+/// Members of requests, with some values each.
+type Choices = &'static [(&'static str, &'static [&'static str])];
+
+/// Those of chat requests.
+const CHAT: Choices = &[
     ("temperature", &["1", "0.5", "null", "1.0e0"]),
     ("n", &["1", "2"]),
     ("stream", &["true", "false"]),
@@ -45,14 +48,14 @@ const CHAT: &[(&str, &[&str])] = &[
     ("max_tokens", &["9"]),
 ];
 
-const EMBEDDING: &[(&str, &[&str])] = &[
+const EMBEDDING: Choices = &[
     ("dimensions", &["256", "256.0", "null"]),
     ("encoding_format", &[r#""float""#, r#""base64""#]),
     ("user", &[r#""u""#]),
     ("input_type", &[r#""query""#, "null"]),
 ];
 
-const MODERATION: &[(&str, &[&str])] = &[
+const MODERATION: Choices = &[
     (
         "model",
         &[r#""omni-moderation-latest""#, r#""other""#, "null"],
@@ -62,7 +65,7 @@ const MODERATION: &[(&str, &[&str])] = &[
 ];
 
 /// An operation, what its requests begin with, and the members they may have.
-const FAMILIES: [(Operation, &str, &[(&str, &[&str])]); 3] = [
+const FAMILIES: [(Operation, &str, Choices); 3] = [
     (
         Operation::Chat,
         r#""model":"m","messages":[{"role":"system","content":[{"type":"text","text":"s","cache_control":{}}]},{"role":"user","content":"hi"}]"#,
