@@ -30,6 +30,7 @@ fn entry(body: &[u8]) -> Entry {
             tags: vec!["nightly".to_owned()],
             around: Some("{\"data\":[]}".to_owned()),
             tenant: Some("acme".to_owned()),
+            sketch: Some(vec![1, 2, 3]),
             generation: 7,
         },
         body: Bytes::copy_from_slice(body),

@@ -56,6 +56,10 @@ pub struct Meta {
     /// Whose it is: the tenant's name, for those who list and remove.
     #[n(11)]
     pub tenant: Option<String>,
+    /// A sketch of the request, for those who ask why another is not answered by it.
+    #[n(12)]
+    #[cbor(with = "minicbor::bytes")]
+    pub sketch: Option<Vec<u8>>,
 }
 
 impl Meta {
@@ -167,6 +171,7 @@ mod tests {
                 ..Usage::default()
             }),
             tags: vec!["a".to_owned(), String::new()],
+            sketch: Some(vec![0, 1, 0xff]),
             ..Meta::default()
         }
     }
@@ -203,6 +208,7 @@ mod tests {
         let meta: Meta = minicbor::decode(&bytes).unwrap();
         assert_eq!((meta.model.as_str(), meta.usage.unwrap().output), ("m", 1));
         assert_eq!((meta.resolved_model, meta.generation), (None, 0));
+        assert_eq!(meta.sketch, None);
     }
 
     #[test]

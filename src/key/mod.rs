@@ -22,6 +22,7 @@ mod mac;
 pub mod moderation;
 mod reference;
 pub mod scope;
+pub mod sketch;
 
 use std::fmt;
 
@@ -32,6 +33,7 @@ pub use field::refuse_control_fields;
 pub use fingerprint::{Address, Fingerprinter};
 pub(crate) use mac::KeyedDigest;
 pub use scope::{CacheSecret, Scope};
+pub use sketch::{Difference, DifferenceKind, Sketch, Sketchable, Sketcher, Volatile};
 
 /// The name of an entry, and the proof that it is this request's.
 ///
