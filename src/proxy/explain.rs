@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::account::Account;
 use super::admit::may_ask;
 use super::identify::Named;
+use super::nearest::Search;
 use super::{Admitted, Asked, Proxy, Question, Request};
 use crate::access::{Denied, StandIn, Standing};
 use crate::backend::Cached;
@@ -65,6 +66,9 @@ pub struct Looked {
     pub reason: &'static str,
     /// What is stored.
     pub stored: Option<StoredAnswer>,
+    /// What is stored that is most like it: looked for where one answer is asked for and
+    /// there is none.
+    pub like: Option<Search>,
 }
 
 /// What is known of a stored answer.
@@ -155,6 +159,7 @@ impl Proxy {
                     identified,
                 };
                 let key = question.identified.key;
+                let operation = question.adapter.operation();
                 let found = self.store.lookup(&key).await;
                 let wants_stream = question.identified.facts.wants_stream;
                 let found = found
@@ -163,7 +168,11 @@ impl Proxy {
                     .filter(|(cached, _)| {
                         !wants_stream || self.stream_form(&question, cached).is_some()
                     });
-                Fate::One(self.judge(&question.request, key, found))
+                let mut looked = self.judge(&question.request, key, found);
+                if looked.stored.is_none() && operation == Operation::Chat {
+                    looked.like = self.nearest(&question.request, &key).await;
+                }
+                Fate::One(looked)
             }
             Named::Many(_, identified) => {
                 let keys: Vec<Key> = identified.by_position().collect();
@@ -184,6 +193,7 @@ impl Proxy {
                 is_hit: false,
                 reason: "absent",
                 stored: None,
+                like: None,
             };
         };
         let (is_hit, reason) = match self.freshness(request, &cached) {
@@ -209,6 +219,7 @@ impl Proxy {
             is_hit,
             reason,
             stored,
+            like: None,
         }
     }
 }

@@ -275,6 +275,7 @@ impl Proxy {
             took_millis: u32::try_from(came.took.as_millis()).unwrap_or(u32::MAX),
             content_type: content_type(&came.headers),
             generation: question.request.generation,
+            sketch: self.sketch(&question.request, question.adapter.operation()),
             ..Meta::default()
         };
         let parsed = json::parse(&text).map_err(|_odd| Refusal::NotJson);

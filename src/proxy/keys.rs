@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::Proxy;
-use crate::key::{CacheSecret, Fingerprinter};
+use crate::key::{CacheSecret, Fingerprinter, Sketcher};
 
 /// The secret in force and the digests made under it.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) secret: Arc<CacheSecret>,
     pub(super) fingerprinter: Fingerprinter,
+    pub(super) sketcher: Sketcher,
 }
 
 /// The keys last used. The secret changes once in the life of a process at most:
@@ -29,6 +30,7 @@ impl Proxy {
         }
         let keys = Arc::new(Keys {
             fingerprinter: Fingerprinter::new(&secret),
+            sketcher: Sketcher::new(&secret),
             secret,
         });
         self.keys.store(Some(Arc::clone(&keys)));

@@ -16,6 +16,7 @@ mod identify;
 mod keys;
 mod limits;
 mod lookup;
+mod nearest;
 mod prepare;
 mod recording;
 mod reply;
@@ -48,6 +49,7 @@ use crate::wire::{Operation, SpanIds};
 
 pub use error::{Failed, LimitsTold, ProxyError};
 pub use explain::{Explained, Fate, Inquiry, Looked, StoredAnswer};
+pub use nearest::{Nearest, Search};
 pub use reply::{Reply, ReplyBody};
 
 use account::Account;

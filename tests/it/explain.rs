@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ADMIN, ALICE, House, Request, Response, Store, batch, eventually, in_time, on_each_store,
-    question, streaming,
+    question, stored_now, streaming,
 };
+
+const BOB: &str = "sk-test-bob";
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -28,6 +30,24 @@ fn outcome(told: &Value) -> (&str, &str) {
         told["outcome"].as_str().unwrap(),
         told["reason"].as_str().unwrap(),
     )
+}
+
+/// A question under a system prompt.
+fn prompted(system: &str) -> Value {
+    json!({"model": "test-model", "messages": [
+        {"role": "system", "content": system},
+        {"role": "user", "content": "Which shoes?"},
+    ]})
+}
+
+/// What is told to be nearest to a question of Alice, once the store has anything.
+async fn nearest(house: &House, asked: &Value) -> Value {
+    eventually("something is near", || async {
+        let told = explain(house, CHAT, asked).await;
+        assert_eq!(outcome(&told), ("miss", "absent"));
+        (!told["nearest"].is_null()).then(|| told["nearest"].clone())
+    })
+    .await
 }
 
 on_each_store! {
@@ -101,6 +121,75 @@ on_each_store! {
         })
         .await;
         assert_eq!(usage["requests"], 1, "{usage}");
+    }
+
+    async fn on_a_miss_the_nearest_stored_request_is_told_with_what_differs(store) {
+        let house = House::start(store).await;
+        let timed = |time: &str| prompted(&format!("You sell shoes. Be kind. It is {time}. Be canary-short."));
+        let first = timed("2026-11-21T10:00:00Z");
+        house.ask(&first).await;
+        house.ask(&question("something else altogether")).await;
+        eventually("both are stored", || async {
+            (house.entries("").await.len() == 2).then_some(())
+        })
+        .await;
+        let key = explain(&house, CHAT, &first).await["key"].clone();
+        let second = timed("2026-11-21T10:00:07Z");
+        let told = nearest(&house, &second).await;
+        assert_eq!((&told["key"], &told["complete"]), (&key, &json!(true)));
+        assert_eq!(told["model"], "test-model-2026-01-01");
+        let [only] = told["differences"].as_array().unwrap().as_slice() else {
+            panic!("{told}")
+        };
+        assert_eq!((&only["path"], &only["kind"]), (&json!("messages[0].content"), &json!("changed")));
+        assert_eq!(only["hint"], "looks like a timestamp");
+        assert!(only["yours"].as_str().unwrap().contains("2026-11-21T10:00:07Z"), "{only}");
+        assert!(only["message"].as_str().unwrap().contains("your system prompt carries a timestamp"));
+        let mut warmer = first.clone();
+        warmer["temperature"] = json!(0.5);
+        let told = nearest(&house, &warmer).await;
+        assert_eq!(told["differences"][0]["path"], "temperature");
+        assert_eq!(told["differences"][0]["yours"], "0.5");
+        assert_eq!(told["differences"].as_array().unwrap().len(), 1);
+        // Of a hit there is nothing to tell.
+        let hit = explain(&house, CHAT, &first).await;
+        assert_eq!((outcome(&hit), hit.get("nearest")), (("hit", "fresh"), None));
+        // It is looked for without asking the provider, and in nothing that can be read.
+        assert_eq!(house.upstream.calls(), 2);
+        for entry in stored_now(&house) {
+            let shown = entry.value.windows(6).any(|part| part == b"canary");
+            assert!(!shown, "the prompt is in the store");
+        }
+    }
+
+    async fn nothing_of_another_tenant_is_near(store) {
+        let house = House::start(store).await;
+        let asked = prompted("A secret of Alice, told at 10:00:00.");
+        house.ask(&asked).await;
+        nearest(&house, &prompted("A secret of Alice, told at 10:00:01.")).await;
+        let bearer = format!("Bearer {BOB}");
+        let inquiry = json!({"path": CHAT, "headers": {"authorization": bearer}, "body": asked});
+        let told = post(&house, &inquiry).await.json();
+        assert_eq!(told.get("nearest"), Some(&Value::Null), "{told}");
+        assert_eq!(house.ask_as(BOB, &question("hello")).await, "MISS");
+        let told = eventually("his own is met", || async {
+            let told = post(&house, &inquiry).await.json();
+            (!told["nearest"].is_null()).then_some(told)
+        })
+        .await;
+        assert_eq!(outcome(&told), ("miss", "absent"));
+        let own = json!({"path": CHAT, "headers": {"authorization": bearer}, "body": question("hello")});
+        assert_eq!(told["nearest"]["key"], post(&house, &own).await.json()["key"]);
+    }
+
+    async fn what_was_removed_is_not_near(store) {
+        let house = House::start(store).await;
+        house.ask(&prompted("one")).await;
+        nearest(&house, &prompted("two")).await;
+        let removed = house.invalidate(&json!({"operation": "chat"})).await;
+        assert_eq!(removed.status, 202, "{}", removed.text());
+        let told = explain(&house, CHAT, &prompted("two")).await;
+        assert_eq!(told.get("nearest"), Some(&Value::Null), "{told}");
     }
 
     async fn what_makes_no_sense_is_refused(store) {

@@ -15,6 +15,8 @@ use crate::api::schema::ErrorEnvelope;
 ///
 /// The request is not sent to the provider, not stored and not counted. What is shown of
 /// it is what was sent here; nothing of stored answers is shown but when and how they came.
+/// Of a chat request that is a miss, the stored request that is most like it is told by its
+/// key, with what differs.
 #[utoipa::path(
     post,
     path = "/admin/v1/cache/explain",

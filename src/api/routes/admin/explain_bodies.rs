@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use super::explain_nearest::NearestRequest;
 use crate::access::StandIn;
 use crate::api::error::ApiError;
 use crate::proxy::{Asked, Explained, Fate, Inquiry, Looked, StoredAnswer};
@@ -72,6 +73,15 @@ pub(super) struct ExplainedRequest {
     defaulted: Vec<String>,
     /// What is stored for it, whether or not it would answer.
     stored: Option<StoredDescription>,
+    /// Of a chat request with nothing stored for it: the stored request of the same tenant
+    /// that is most like it, and what differs; null if there is none. Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NearestRequest>)]
+    #[expect(
+        clippy::option_option,
+        reason = "null and left out are two things to say"
+    )]
+    nearest: Option<Option<NearestRequest>>,
     /// Where a list is asked for: what is known of each item, in their order.
     items: Option<Vec<ExplainedItem>>,
 }
@@ -201,6 +211,7 @@ impl ExplainedRequest {
             left_out: Vec::new(),
             defaulted: Vec::new(),
             stored: None,
+            nearest: None,
             items: None,
         };
         if let Some(explanation) = explained.explanation {
@@ -224,6 +235,7 @@ impl ExplainedRequest {
                 told.reason = looked.reason;
                 told.key = Some(looked.key.to_string());
                 told.stored = looked.stored.as_ref().map(StoredDescription::of);
+                told.nearest = looked.like.map(NearestRequest::of);
             }
             Fate::Many(items) => told.tell_items(&items),
         }

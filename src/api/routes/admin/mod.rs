@@ -6,6 +6,7 @@ mod cache;
 mod described;
 mod explain;
 mod explain_bodies;
+mod explain_nearest;
 mod export_bodies;
 mod exports;
 mod health;
