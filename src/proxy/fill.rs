@@ -275,7 +275,6 @@ impl Proxy {
             took_millis: u32::try_from(came.took.as_millis()).unwrap_or(u32::MAX),
             content_type: content_type(&came.headers),
             generation: question.request.generation,
-            sketch: self.sketch(&question.request, question.adapter.operation()),
             ..Meta::default()
         };
         let parsed = json::parse(&text).map_err(|_odd| Refusal::NotJson);
@@ -290,6 +289,9 @@ impl Proxy {
             }
             question.adapter.judge(&answer, facts)
         });
+        if verdict.is_ok() {
+            meta.sketch = self.sketch(&question.request, question.adapter.operation());
+        }
         let entry = Entry {
             operation: question.adapter.operation(),
             stored_at: question.request.began,
