@@ -7,7 +7,7 @@
 //! The number of a purge is the revision its document was made at, so that two who make
 //! one at the same time are in order. Should the backend lose its documents, their
 //! revisions begin anew: numbers are then counted from the greatest that was known
-//! ([`Purges::above`]), and whoever still knows of a purge puts it back.
+//! (`Purges::above`), and whoever still knows of a purge puts it back.
 
 mod purging;
 mod removal;
