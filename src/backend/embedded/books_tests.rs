@@ -239,8 +239,15 @@ async fn usage_of_a_damaged_file_is_aside_and_begins_anew() {
     };
     let revision = revisions(&before).await[0].1;
     drop(before);
-    // Its threads take the log with them when they end.
-    until(|| !folder.0.join("reprise.db-wal").exists()).await;
+    // Whoever closes the file last takes the log along. Two of its threads that close it
+    // at once may both leave that to the other: then this is the last.
+    until(|| {
+        beside(&folder)
+            .execute_batch("SELECT 1 FROM usage")
+            .unwrap();
+        !folder.0.join("reprise.db-wal").exists()
+    })
+    .await;
     std::fs::write(folder.0.join(FILE_NAME), vec![b'x'; 50_000]).unwrap();
     advance(&clock, Duration::from_millis(10));
     let clock: Arc<dyn Clock> = clock;
