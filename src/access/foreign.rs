@@ -5,6 +5,7 @@
 //! are refused, not ignored.
 
 use http::{HeaderMap, HeaderName};
+use percent_encoding::percent_decode_str;
 
 use crate::key::headers;
 
@@ -101,23 +102,12 @@ fn ending(name: &HeaderName, endings: &[&'static str]) -> Option<&'static str> {
 /// The name of a parameter as servers read it: escapes resolved, in lower case, with
 /// underscores for dashes.
 fn decoded(name: &str) -> Vec<u8> {
-    let mut bytes = name.bytes();
-    let mut decoded = Vec::with_capacity(name.len());
-    while let Some(byte) = bytes.next() {
-        let byte = if byte == b'%' {
-            let hex = |byte: Option<u8>| char::from(byte?).to_digit(16);
-            let code = hex(bytes.next()).zip(hex(bytes.next()));
-            let code = code.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-            code.unwrap_or(b'%')
-        } else {
-            byte
-        };
-        decoded.push(match byte {
+    percent_decode_str(name)
+        .map(|byte| match byte {
             b'-' => b'_',
             byte => byte.to_ascii_lowercase(),
-        });
-    }
-    decoded
+        })
+        .collect()
 }
 
 #[cfg(test)]

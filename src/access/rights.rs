@@ -95,11 +95,6 @@ impl Rights {
         models.is_none_or(|models| models.iter().any(|pattern| pattern.matches(model)))
     }
 
-    /// Whether a request has to be read before it can be answered.
-    pub fn read_requests(&self) -> bool {
-        self.models.is_some() || !self.preferences.is_empty()
-    }
-
     /// Holds what a request asks of the cache to what its caller may ask.
     pub fn clamp(&self, directives: &mut Directives) {
         let own = &self.directives;
