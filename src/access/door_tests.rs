@@ -6,8 +6,8 @@ use super::*;
 use crate::access::{KeyRecord, NewKey, TokenOptions};
 use crate::backend::{Changes, Document, Follower as _};
 use crate::clock::SystemClock;
-use crate::key::chat::{Rules, identify};
-use crate::key::{Address, Fingerprinter, Key};
+use crate::key::chat::identify;
+use crate::key::{Address, Fingerprinter, Key, Rules};
 use crate::vault::{MasterKey, Vault};
 use crate::wire::{Operation, UpstreamKind, json};
 
@@ -110,10 +110,7 @@ fn at_random_nobody_meets_what_another_was_answered() {
     let fingerprinter = Fingerprinter::new(&SECRET);
     let questions = ["x", "y", "tenant", "a"].map(|text| {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
-        let rules = Rules {
-            kind: UpstreamKind::OpenAi,
-            remote_references: false,
-        };
+        let rules = Rules::of(UpstreamKind::OpenAi);
         identify(&json::parse(body.as_bytes()).unwrap(), rules).unwrap()
     });
     let mut filled: HashMap<Key, (String, usize)> = HashMap::new();

@@ -201,7 +201,16 @@ impl<'a> Payload<'a> {
             Operation::Passthrough
             | Operation::Chat
             | Operation::Moderation
-            | Operation::Models => codec::compress_text(body),
+            | Operation::Models
+            | Operation::Response
+            | Operation::Completion
+            | Operation::Message
+            | Operation::TokenCount
+            | Operation::Rerank
+            | Operation::Transcription
+            | Operation::Translation => codec::compress_text(body),
+            // Sound comes compressed.
+            Operation::Speech => None,
         };
         if let Some(frame) = frame {
             return Self {
@@ -210,13 +219,9 @@ impl<'a> Payload<'a> {
                 bytes: frame.bytes.into(),
             };
         }
-        let packed = match entry.operation {
-            Operation::Embedding => pack(body),
-            Operation::Passthrough
-            | Operation::Chat
-            | Operation::Moderation
-            | Operation::Models => None,
-        };
+        let packed = (entry.operation == Operation::Embedding)
+            .then(|| pack(body))
+            .flatten();
         Self {
             flags: if packed.is_some() { FLAG_PACKED } else { 0 },
             dictionary: 0,

@@ -12,8 +12,8 @@ use proptest::sample::Index;
 
 use http::HeaderMap;
 
-use crate::key::chat::{Rules, identify};
-use crate::key::{Address, CacheSecret, Fingerprinter, Key, Scope};
+use crate::key::chat::identify;
+use crate::key::{Address, CacheSecret, Fingerprinter, Key, Rules, Scope};
 use crate::wire::json::parse;
 use crate::wire::{Operation, UpstreamKind};
 
@@ -118,10 +118,7 @@ fn chat_key(text: &str) -> Key {
     let body = format!(
         r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],"logit_bias":{text}}}"#
     );
-    let rules = Rules {
-        kind: UpstreamKind::Compatible,
-        remote_references: false,
-    };
+    let rules = Rules::of(UpstreamKind::Compatible);
     let secret = CacheSecret::new([7; 32]);
     let address = Address {
         upstream: "u",

@@ -5,12 +5,12 @@
 //! and so may a field nobody has heard of. It does not hang on the other items of
 //! the request, nor on the form it is written in.
 
+use crate::wire::Json;
 use crate::wire::embedding::{Input, Request};
-use crate::wire::{Json, UpstreamKind};
 
 use super::canonical::Form;
 use super::field::{as_written, given, is_control_field, names_one_model};
-use super::{Batch, Bypass, Canonical};
+use super::{Batch, Bypass, Canonical, Rules};
 
 /// The most items of a request, and the most tokens of an item (`OpenAI`, "Create
 /// embeddings"). The tokens of texts are counted by the upstream alone.
@@ -40,9 +40,9 @@ const NUMBER_TYPES: [&str; 5] = [
 ///
 /// # Errors
 /// Why the request has no keys; it is to be forwarded as it came.
-pub fn identify<'a>(body: &'a Json<'a>, kind: UpstreamKind) -> Result<Batch, Bypass> {
+pub fn identify<'a>(body: &'a Json<'a>, rules: Rules) -> Result<Batch, Bypass> {
     let shared = form(body).ok_or(Bypass::Invalid)?;
-    if !names_one_model(body, kind) {
+    if !names_one_model(body, rules) {
         return Err(Bypass::Invalid);
     }
     let request = Request::new(body);
@@ -114,10 +114,14 @@ fn is_no_float(body: &Json<'_>, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::UpstreamKind;
     use crate::wire::json::parse;
 
     fn read(text: &str) -> Result<Batch, Bypass> {
-        identify(&parse(text.as_bytes()).unwrap(), UpstreamKind::OpenAi)
+        identify(
+            &parse(text.as_bytes()).unwrap(),
+            Rules::of(UpstreamKind::OpenAi),
+        )
     }
 
     fn with(members: &str) -> Result<Batch, Bypass> {
@@ -209,6 +213,10 @@ mod tests {
     #[test]
     fn on_azure_the_path_names_the_model() {
         let body = parse(br#"{"input":"x"}"#).unwrap();
-        assert!(identify(&body, UpstreamKind::Azure).is_ok());
+        let deployed = Rules {
+            model_in_address: true,
+            ..Rules::of(UpstreamKind::Azure)
+        };
+        assert!(identify(&body, deployed).is_ok());
     }
 }

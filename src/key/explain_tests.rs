@@ -80,10 +80,7 @@ const FAMILIES: [(Operation, &str, Choices); 3] = [
 ];
 
 fn rules(kind: UpstreamKind) -> Rules {
-    Rules {
-        kind,
-        remote_references: false,
-    }
+    Rules::of(kind)
 }
 
 /// What the key of a request is made of.
@@ -95,9 +92,18 @@ fn question(
     let parts = |batch: Batch| (batch.shared, batch.items);
     match operation {
         Operation::Chat => chat::identify(body, rules(kind)).map(|one| (one, Vec::new())),
-        Operation::Embedding => embedding::identify(body, kind).map(parts),
-        Operation::Moderation => moderation::identify(body, kind).map(parts),
-        Operation::Models | Operation::Passthrough => Err(Bypass::Invalid),
+        Operation::Embedding => embedding::identify(body, rules(kind)).map(parts),
+        Operation::Moderation => moderation::identify(body, rules(kind)).map(parts),
+        Operation::Models
+        | Operation::Passthrough
+        | Operation::Response
+        | Operation::Completion
+        | Operation::Message
+        | Operation::TokenCount
+        | Operation::Rerank
+        | Operation::Transcription
+        | Operation::Translation
+        | Operation::Speech => Err(Bypass::Invalid),
     }
 }
 

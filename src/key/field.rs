@@ -1,9 +1,9 @@
 //! What holds for the fields of a body, whatever the operation.
 
-use crate::wire::{Json, UpstreamKind};
+use crate::wire::Json;
 
-use super::Bypass;
 use super::canonical::Form;
+use super::{Bypass, Rules};
 
 /// Whether a top-level field is meant for a gateway such as this one, not for
 /// the model. Such fields are out of the question, so they must not be forwarded.
@@ -28,11 +28,11 @@ pub(super) fn given<'a>(value: &'a Json<'a>, name: &str) -> Option<&'a Json<'a>>
     value.get(name).filter(|value| !value.is_null())
 }
 
-/// Whether one model is named: in `model`, or on Azure by the deployment in the path.
-pub(super) fn names_one_model(body: &Json<'_>, kind: UpstreamKind) -> bool {
+/// Whether one model is named: in `model`, or on Azure by the deployment in the address.
+pub(super) fn names_one_model(body: &Json<'_>, rules: Rules) -> bool {
     match given(body, "model") {
         Some(model) => model.as_str().is_some_and(|name| !name.is_empty()),
-        None => kind == UpstreamKind::Azure,
+        None => rules.model_in_address,
     }
 }
 

@@ -122,8 +122,19 @@ fn front(label: &[u8], scope: &Scope, address: &Address<'_>, body_bytes: usize) 
     put_part(&mut out, path.as_bytes());
     put_optional_part(&mut out, query.map(str::as_bytes));
     put_named_parts(&mut out, &headers::semantic(headers));
+    if is_bound(*operation) {
+        put_named_parts(&mut out, &headers::credentials(headers));
+    }
     put_length(&mut out, body_bytes);
     out
+}
+
+/// Whether an answer is worth something only to the credential it was given to: the
+/// encrypted reasoning in a response is read by its own organization alone, and its id
+/// names something that is kept for that. Where this server brings the credential, it is
+/// not part of the scope.
+fn is_bound(operation: Operation) -> bool {
+    operation == Operation::Response
 }
 
 #[cfg(test)]

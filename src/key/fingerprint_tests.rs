@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::key::chat::{Rules, identify};
+use crate::key::Rules;
+use crate::key::chat::identify;
 use crate::wire::UpstreamKind;
 use crate::wire::json::parse;
 
@@ -28,10 +29,7 @@ fn address(headers: &HeaderMap) -> Address<'_> {
 }
 
 fn question(body: &str) -> Canonical {
-    let rules = Rules {
-        kind: UpstreamKind::OpenAi,
-        remote_references: false,
-    };
+    let rules = Rules::of(UpstreamKind::OpenAi);
     identify(&parse(body.as_bytes()).unwrap(), rules).unwrap()
 }
 
@@ -206,7 +204,7 @@ fn the_layout_of_an_items_key_stands_still() {
     let headers = with_header("openai-beta", "x=v1");
     let maker = Fingerprinter::new(&SECRET);
     let body = parse(br#"{"model":"m","input":["Say hi"],"dimensions":2}"#).unwrap();
-    let batch = crate::key::embedding::identify(&body, UpstreamKind::OpenAi).unwrap();
+    let batch = crate::key::embedding::identify(&body, Rules::of(UpstreamKind::OpenAi)).unwrap();
     let keys = maker.item_keys(
         &scope(b"Bearer sk-test"),
         &address(&headers),

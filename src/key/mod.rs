@@ -21,7 +21,9 @@ pub mod headers;
 mod mac;
 pub mod moderation;
 mod reference;
+mod rules;
 pub mod scope;
+mod shape;
 pub mod sketch;
 
 use std::fmt;
@@ -32,6 +34,7 @@ pub use explain::{Explanation, explain};
 pub use field::refuse_control_fields;
 pub use fingerprint::{Address, Fingerprinter};
 pub(crate) use mac::KeyedDigest;
+pub use rules::Rules;
 pub use scope::{CacheSecret, Scope};
 pub use sketch::{Difference, DifferenceKind, Sketch, Sketchable, Sketcher, Volatile};
 

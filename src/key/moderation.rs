@@ -5,7 +5,7 @@ use crate::wire::{Json, UpstreamKind};
 use super::canonical::Form;
 use super::field::{as_written, given, is_control_field};
 use super::reference::contains_reference;
-use super::{Batch, Bypass, Canonical};
+use super::{Batch, Bypass, Canonical, Rules};
 
 /// The model that judges where none is named (`OpenAI`, "Create moderation").
 const DEFAULT_MODEL: &str = "omni-moderation-latest";
@@ -19,8 +19,8 @@ const ITEMS_MAX: usize = 2048;
 ///
 /// # Errors
 /// Why the request has no keys; it is to be forwarded as it came.
-pub fn identify<'a>(body: &'a Json<'a>, kind: UpstreamKind) -> Result<Batch, Bypass> {
-    let shared = form(body, kind).ok_or(Bypass::Invalid)?;
+pub fn identify<'a>(body: &'a Json<'a>, rules: Rules) -> Result<Batch, Bypass> {
+    let shared = form(body, rules.kind).ok_or(Bypass::Invalid)?;
     if given(body, "model").is_some_and(|model| model.as_str().is_none_or(str::is_empty)) {
         return Err(Bypass::Invalid);
     }
@@ -87,7 +87,7 @@ mod tests {
     use crate::wire::json::parse;
 
     fn read(text: &str, kind: UpstreamKind) -> Result<Batch, Bypass> {
-        identify(&parse(text.as_bytes()).unwrap(), kind)
+        identify(&parse(text.as_bytes()).unwrap(), Rules::of(kind))
     }
 
     #[test]

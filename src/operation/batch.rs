@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 
-use super::AnswerFacts;
+use super::{AnswerFacts, Asking};
 use crate::key::{self, Bypass};
 use crate::policy::Refusal;
 use crate::wire::embedding::Encoding;
@@ -31,7 +31,7 @@ pub trait BatchAdapter: Debug + Send + Sync {
     ///
     /// # Errors
     /// If the request must not be answered from a store, with the reason.
-    fn read(&self, request: &Json<'_>, kind: UpstreamKind) -> Result<BatchQuestion, Bypass>;
+    fn read(&self, asking: &Asking<'_>) -> Result<BatchQuestion, Bypass>;
 
     /// Reads an item of the upstream's list.
     ///

@@ -3,16 +3,14 @@
 use bytes::Bytes;
 
 use super::{
-    Adapter, AnswerFacts, Fold, Incomplete, Mark, Question, QuestionFacts, Read, StreamEnd,
+    Adapter, AnswerFacts, Appraisal, Asking, Fold, Incomplete, Mark, Question, QuestionFacts, Read,
+    StreamEnd,
 };
-use crate::key::chat::Rules;
 use crate::key::{self, Bypass};
 use crate::policy::gate::{self, ChatFacts};
-use crate::policy::{PolicyOptions, Refusal};
 use crate::wire::chat::{self, ChatFold, Ending, FoldError, Seen, View};
-use crate::wire::error::ErrorBody;
-use crate::wire::sse::{self, Frame};
-use crate::wire::{Json, Operation, UpstreamKind};
+use crate::wire::sse::Frame;
+use crate::wire::{Json, Operation};
 
 /// The adapter.
 #[derive(Clone, Copy, Debug)]
@@ -23,26 +21,19 @@ impl Adapter for Chat {
         Operation::Chat
     }
 
-    fn read(
-        &self,
-        request: &Json<'_>,
-        kind: UpstreamKind,
-        policy: &PolicyOptions,
-    ) -> Result<Question, Bypass> {
-        key::refuse_control_fields(request)?;
-        let rules = Rules {
-            kind,
-            remote_references: policy.allow_remote_refs,
-        };
-        let canonical = key::chat::identify(request, rules)?;
-        let view = chat::Request::new(request);
+    fn read(&self, asking: &Asking<'_>) -> Result<Question, Bypass> {
+        let request = asking.json()?;
+        key::refuse_control_fields(&request)?;
+        let canonical = key::chat::identify(&request, asking.rules())?;
+        let view = chat::Request::new(&request);
         Ok(Question {
             canonical,
             facts: QuestionFacts {
-                model: view.model().unwrap_or_default().to_owned(),
+                model: asking.model(view.model()),
                 wants_stream: view.wants_stream(),
                 wants_usage: view.wants_usage(),
                 limits_length: view.limits_length(),
+                echo: None,
             },
         })
     }
@@ -55,28 +46,24 @@ impl Adapter for Chat {
         Box::new(Folding(Some(ChatFold::new())))
     }
 
-    fn replay(&self, answer: &Json<'_>, with_usage: bool) -> Option<Vec<u8>> {
-        chat::replay(answer, with_usage).ok()
+    fn replay(&self, answer: &Json<'_>, question: &QuestionFacts) -> Option<Vec<u8>> {
+        chat::replay(answer, question.wants_usage).ok()
     }
 
-    fn judge(&self, answer: &Json<'_>, question: &QuestionFacts) -> Result<(), Refusal> {
-        let facts = ChatFacts {
+    fn appraise(&self, answer: &Bytes, question: &QuestionFacts) -> Appraisal {
+        let asked = ChatFacts {
             limits_length: question.limits_length,
         };
-        gate::chat(answer, facts)
+        Appraisal::of_json(answer, facts, |answer| gate::chat(answer, asked))
     }
+}
 
-    fn facts(&self, answer: &Json<'_>) -> AnswerFacts {
-        let view = chat::Answer::new(answer);
-        AnswerFacts {
-            model: view.model().map(ToOwned::to_owned),
-            id: view.id().map(ToOwned::to_owned),
-            usage: view.usage(),
-        }
-    }
-
-    fn error_event(&self, error: &ErrorBody<'_>) -> Bytes {
-        sse::error_frame(error)
+fn facts(answer: &Json<'_>) -> AnswerFacts {
+    let view = chat::Answer::new(answer);
+    AnswerFacts {
+        model: view.model().map(ToOwned::to_owned),
+        id: view.id().map(ToOwned::to_owned),
+        usage: view.usage(),
     }
 }
 
@@ -132,16 +119,22 @@ fn mark_of(seen: Result<Seen, FoldError>) -> Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::json::parse;
+    use crate::policy::PolicyOptions;
+    use crate::wire::UpstreamKind;
 
     #[test]
     fn a_field_for_a_gateway_that_goes_upstream_unkeyed_is_not_answered_from_the_store() {
         let read = |extra: &str| {
             let text =
                 format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}]{extra}}}"#);
-            let request = parse(text.as_bytes()).unwrap();
-            Chat.read(&request, UpstreamKind::OpenAi, &PolicyOptions::default())
-                .map(|question| question.facts.model)
+            let asking = Asking {
+                body: text.as_bytes(),
+                content_type: None,
+                path: "/chat/completions",
+                kind: UpstreamKind::OpenAi,
+                policy: &PolicyOptions::default(),
+            };
+            Chat.read(&asking).map(|question| question.facts.model)
         };
         assert_eq!(read(""), Ok("m".to_owned()));
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Asking;
 use super::batch::{BatchAdapter, BatchFacts, BatchQuestion, Item, Told};
 use crate::key::{self, Bypass};
 use crate::policy::Refusal;
@@ -27,16 +28,17 @@ impl BatchAdapter for Embedding {
             .flatten()
     }
 
-    fn read(&self, request: &Json<'_>, kind: UpstreamKind) -> Result<BatchQuestion, Bypass> {
+    fn read(&self, asking: &Asking<'_>) -> Result<BatchQuestion, Bypass> {
+        let request = &asking.json()?;
         key::refuse_control_fields(request)?;
-        let batch = key::embedding::identify(request, kind)?;
+        let batch = key::embedding::identify(request, asking.rules())?;
         let view = Request::new(request);
         let input = view.input().ok_or(Bypass::Invalid)?;
         let (sizes, sizes_are_tokens) = sizes(&input);
         Ok(BatchQuestion {
             batch,
             facts: BatchFacts {
-                model: view.model().unwrap_or_default().to_owned(),
+                model: asking.model(view.model()),
                 encoding: view.encoding().ok_or(Bypass::Encoding)?,
                 sizes,
                 sizes_are_tokens,

@@ -7,25 +7,31 @@
 //! stays as it is. Adapters are pure: they see bytes and values, never a connection
 //! or a clock.
 
+mod asking;
 mod batch;
 mod chat;
+mod echo;
 mod embedding;
 mod models;
 mod moderation;
+mod no_stream;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::key::{Bypass, Canonical};
-use crate::policy::{PolicyOptions, Refusal};
+use crate::policy::Refusal;
 use crate::wire::error::ErrorBody;
-use crate::wire::sse::Frame;
-use crate::wire::{Json, Operation, UpstreamKind, Usage};
+use crate::wire::sse::{self, Frame};
+use crate::wire::{Json, Operation, Usage, json};
 
+pub use asking::Asking;
 pub use batch::{BatchAdapter, BatchFacts, BatchQuestion, Frame as ListFrame, Item, Told};
+pub use echo::Echo;
 
-/// An endpoint family.
+/// An endpoint family. What most of them have nothing to say to has an answer here.
 pub trait Adapter: Debug + Send + Sync {
     /// Its name.
     fn operation(&self) -> Operation;
@@ -34,34 +40,82 @@ pub trait Adapter: Debug + Send + Sync {
     ///
     /// # Errors
     /// If the request must not be answered from a store, with the reason.
-    fn read(
-        &self,
-        request: &Json<'_>,
-        kind: UpstreamKind,
-        policy: &PolicyOptions,
-    ) -> Result<Question, Bypass>;
+    fn read(&self, asking: &Asking<'_>) -> Result<Question, Bypass>;
 
     /// The request changed so that a stream will tell its usage; `None` if it
     /// does already. All other bytes stay as the client wrote them.
-    fn asking_for_usage(&self, request: &[u8]) -> Option<Vec<u8>>;
+    fn asking_for_usage(&self, _request: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Starts to read a stream.
-    fn fold(&self) -> Box<dyn Fold>;
+    fn fold(&self) -> Box<dyn Fold> {
+        Box::new(no_stream::NoStream)
+    }
 
-    /// The stored form as a stream, or `None` if it cannot be told as one.
-    fn replay(&self, answer: &Json<'_>, with_usage: bool) -> Option<Vec<u8>>;
+    /// What a whole answer comes to: what is noted of it, and whether it may be stored.
+    fn appraise(&self, answer: &Bytes, question: &QuestionFacts) -> Appraisal;
 
-    /// Whether the answer may be stored.
-    ///
-    /// # Errors
-    /// The gate that refused it.
-    fn judge(&self, answer: &Json<'_>, question: &QuestionFacts) -> Result<(), Refusal>;
+    /// The stored form as the stream that was asked for, or `None` if it cannot be told
+    /// as one.
+    fn replay(&self, _answer: &Json<'_>, _question: &QuestionFacts) -> Option<Vec<u8>> {
+        None
+    }
 
-    /// What is noted of an answer.
-    fn facts(&self, answer: &Json<'_>) -> AnswerFacts;
+    /// Whether answers repeat what their requests say besides their question. Then a
+    /// caller is never given what was told to another as it is.
+    fn echoes(&self) -> bool {
+        false
+    }
+
+    /// The stored form with what this caller's request said besides its question.
+    fn retell(&self, stored: &Bytes, _echo: &Echo) -> Bytes {
+        stored.clone()
+    }
+
+    /// A frame of another caller's stream with what this one's request said besides its
+    /// question.
+    fn retell_frame(&self, frame: &Bytes, _echo: Option<&Echo>) -> Bytes {
+        frame.clone()
+    }
 
     /// An error in the middle of a stream, as the family's clients understand it.
-    fn error_event(&self, error: &ErrorBody<'_>) -> Bytes;
+    fn error_event(&self, error: &ErrorBody<'_>) -> Bytes {
+        sse::error_frame(error)
+    }
+}
+
+/// What a whole answer comes to.
+#[derive(Debug)]
+pub struct Appraisal {
+    /// What is noted of it.
+    pub facts: AnswerFacts,
+    /// The form that is stored, where it is not the answer as it came.
+    pub stored: Option<Bytes>,
+    /// Whether it may be stored, as far as its text says; or the gate that refused it.
+    pub verdict: Result<(), Refusal>,
+}
+
+impl Appraisal {
+    /// Reads an answer that is JSON: its facts, and what `judge` says of it.
+    fn of_json(
+        answer: &[u8],
+        facts: impl FnOnce(&Json<'_>) -> AnswerFacts,
+        judge: impl FnOnce(&Json<'_>) -> Result<(), Refusal>,
+    ) -> Self {
+        match json::parse(answer) {
+            Ok(answer) => Self {
+                facts: facts(&answer),
+                stored: None,
+                verdict: judge(&answer),
+            },
+            Err(_odd) => Self {
+                facts: AnswerFacts::default(),
+                stored: None,
+                verdict: Err(Refusal::NotJson),
+            },
+        }
+    }
 }
 
 /// A stream being read.
@@ -144,6 +198,8 @@ pub struct QuestionFacts {
     pub wants_usage: bool,
     /// Whether the request itself limits the answer's length.
     pub limits_length: bool,
+    /// What the answer is to repeat of what it says; `None` if nothing.
+    pub echo: Option<Arc<Echo>>,
 }
 
 /// What is noted of an answer.
@@ -169,7 +225,15 @@ pub enum Family {
 /// The family of an operation; `None` for what is only passed through.
 pub fn family(operation: Operation) -> Option<Family> {
     match operation {
-        Operation::Passthrough => None,
+        Operation::Passthrough
+        | Operation::Response
+        | Operation::Completion
+        | Operation::Message
+        | Operation::TokenCount
+        | Operation::Rerank
+        | Operation::Transcription
+        | Operation::Translation
+        | Operation::Speech => None,
         Operation::Chat => Some(Family::One(&chat::Chat)),
         Operation::Models => Some(Family::One(&models::Models)),
         Operation::Embedding => Some(Family::Many(&embedding::Embedding)),

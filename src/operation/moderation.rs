@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Asking;
 use super::batch::{BatchAdapter, BatchFacts, BatchQuestion, Frame, Item, Told};
 use crate::key::{self, Bypass};
 use crate::policy::Refusal;
@@ -28,9 +29,10 @@ impl BatchAdapter for Moderation {
         None
     }
 
-    fn read(&self, request: &Json<'_>, kind: UpstreamKind) -> Result<BatchQuestion, Bypass> {
+    fn read(&self, asking: &Asking<'_>) -> Result<BatchQuestion, Bypass> {
+        let request = &asking.json()?;
         key::refuse_control_fields(request)?;
-        let batch = key::moderation::identify(request, kind)?;
+        let batch = key::moderation::identify(request, asking.rules())?;
         let model = request.get("model").and_then(Json::as_str);
         Ok(BatchQuestion {
             facts: BatchFacts {

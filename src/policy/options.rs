@@ -59,7 +59,16 @@ impl PolicyOptions {
     /// otherwise.
     pub const fn ttl(&self, operation: Operation) -> Duration {
         match operation {
-            Operation::Passthrough | Operation::Chat => self.completion_ttl,
+            Operation::Passthrough
+            | Operation::Chat
+            | Operation::Response
+            | Operation::Completion
+            | Operation::Message
+            | Operation::TokenCount
+            | Operation::Rerank
+            | Operation::Transcription
+            | Operation::Translation
+            | Operation::Speech => self.completion_ttl,
             Operation::Embedding => self.embedding_ttl,
             Operation::Moderation => self.moderation_ttl,
             Operation::Models => self.models_ttl,

@@ -13,7 +13,6 @@ use super::nearest::Search;
 use super::{Admitted, Asked, Proxy, Question, Request};
 use crate::access::{Denied, StandIn, Standing};
 use crate::backend::Cached;
-use crate::key::chat::Rules;
 use crate::key::{self, Explanation, Key, headers};
 use crate::ledger::Tags;
 use crate::policy::cache_status::Tier;
@@ -121,10 +120,7 @@ impl Proxy {
             account,
         };
         let body = self.prepare(&mut admitted, body)?;
-        let rules = Rules {
-            kind: admitted.upstream.kind(),
-            remote_references: self.policy.allow_remote_refs,
-        };
+        let rules = self.asking(&admitted, &body).rules();
         let parsed = json::parse(&body).ok();
         let explanation = parsed.and_then(|body| key::explain(operation, &body, rules));
         let tenant = Arc::clone(&admitted.principal.caller.tenant);

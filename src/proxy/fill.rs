@@ -29,7 +29,7 @@ use crate::policy::{Refusal, freshness, gate};
 use crate::upstream::{
     Answer, BodyStream, Call, CallBody, Upstream, UpstreamError, forwardable, returnable,
 };
-use crate::wire::{Operation, json};
+use crate::wire::Operation;
 
 /// The most that is read of a refusal, to see what it is about. In bytes.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -277,18 +277,18 @@ impl Proxy {
             generation: question.request.generation,
             ..Meta::default()
         };
-        let parsed = json::parse(&text).map_err(|_odd| Refusal::NotJson);
-        let verdict = parsed.and_then(|answer| {
-            let noted = question.adapter.facts(&answer);
-            meta.resolved_model = noted.model;
-            meta.usage = noted.usage;
-            gate::head(came.status, &came.headers)?;
-            gate::size(text.len(), &self.policy)?;
-            if !question.request.directives.store {
-                return Err(Refusal::NoStore);
-            }
-            question.adapter.judge(&answer, facts)
-        });
+        let appraisal = question.adapter.appraise(&text, facts);
+        meta.resolved_model = appraisal.facts.model;
+        meta.usage = appraisal.facts.usage;
+        let directives = &question.request.directives;
+        let verdict = gate::head(came.status, &came.headers)
+            .and(gate::size(text.len(), &self.policy))
+            .and(directives.store.then_some(()).ok_or(Refusal::NoStore));
+        // What is no answer cannot be told in another form either, whatever else it is.
+        let verdict = match appraisal.verdict {
+            Err(Refusal::NotJson | Refusal::WrongShape) => appraisal.verdict,
+            Ok(()) | Err(_) => verdict.and(appraisal.verdict),
+        };
         if verdict.is_ok() {
             meta.sketch = self.sketch(&question.request, question.adapter.operation());
         }
@@ -297,7 +297,7 @@ impl Proxy {
             stored_at: question.request.began,
             fresh_for: self.fresh_for(&question.request, question.adapter.operation()),
             meta,
-            body: text,
+            body: appraisal.stored.unwrap_or(text),
         };
         (entry, verdict)
     }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::header::CONTENT_TYPE;
 
 use super::batch::IdentifiedItems;
 use super::keys::Keys;
 use super::{Admitted, Proxy};
 use crate::key::{Address, Bypass, Fingerprinter, Key};
-use crate::operation::{Adapter, BatchAdapter, Family, QuestionFacts, family};
+use crate::operation::{Adapter, Asking, BatchAdapter, Family, QuestionFacts, family};
 use crate::policy::Lookup;
-use crate::wire::{Json, Operation, json};
+use crate::wire::Operation;
 
 /// The reason given for what has no adapter.
 pub(super) const PASSTHROUGH: &str = "passthrough";
@@ -66,7 +66,8 @@ impl Proxy {
             Family::One(adapter) => self
                 .identify_one(adapter, admitted, body, fingerprinter)
                 .map(|identified| Named::One(adapter, identified)),
-            Family::Many(adapter) => Self::identify_items(adapter, admitted, body, fingerprinter)
+            Family::Many(adapter) => self
+                .identify_items(adapter, admitted, body, fingerprinter)
                 .map(|identified| Named::Many(adapter, identified)),
         };
         named.map_err(Bypass::as_str)
@@ -90,18 +91,26 @@ impl Proxy {
         if let Some(identified) = self.memo.get(&digest) {
             return Ok(identified);
         }
-        let request = if body.is_empty() && admitted.asked.method == Method::GET {
-            Json::Null
-        } else {
-            json::parse(body)?
-        };
-        let question = adapter.read(&request, admitted.upstream.kind(), &self.policy)?;
+        let question = adapter.read(&self.asking(admitted, body))?;
         let identified = Arc::new(Identified {
             key: fingerprinter.key(scope, &address, &question.canonical),
             facts: question.facts,
         });
         self.memo.insert(digest, Arc::clone(&identified));
         Ok(identified)
+    }
+
+    /// A request as its adapter gets it.
+    pub(super) fn asking<'a>(&'a self, admitted: &'a Admitted, body: &'a [u8]) -> Asking<'a> {
+        let asked = &admitted.asked;
+        let content_type = asked.headers.get(CONTENT_TYPE);
+        Asking {
+            body,
+            content_type: content_type.and_then(|value| value.to_str().ok()),
+            path: asked.path(),
+            kind: admitted.upstream.kind(),
+            policy: &self.policy,
+        }
     }
 
     /// The key of what is at an address, where all of the question is in that.
@@ -115,8 +124,7 @@ impl Proxy {
         let Family::One(adapter) = family(operation)? else {
             return None;
         };
-        let kind = admitted.upstream.kind();
-        let question = adapter.read(&Json::Null, kind, &self.policy).ok()?;
+        let question = adapter.read(&self.asking(admitted, b"")).ok()?;
         let address = Address {
             path,
             query: None,

@@ -127,6 +127,14 @@ pub struct Asked {
     pub span: Option<SpanIds>,
 }
 
+impl Asked {
+    /// The path below the API's root, without the query.
+    pub fn path(&self) -> &str {
+        let whole = self.path_and_query.as_str();
+        whole.split_once('?').map_or(whole, |(path, _)| path)
+    }
+}
+
 /// A request that has been admitted.
 #[derive(Debug)]
 struct Admitted {

@@ -8,11 +8,10 @@ use super::{Proxy, Request};
 use crate::backend::Listed;
 use crate::clock::UnixMillis;
 use crate::entry::Peeked;
-use crate::key::chat::Rules;
-use crate::key::{Difference, DifferenceKind, Key, Sketch, Sketchable};
+use crate::key::{Difference, DifferenceKind, Key, Rules, Sketch, Sketchable};
 use crate::policy::freshness;
 use crate::purge::Facts;
-use crate::wire::{Operation, json};
+use crate::wire::{Operation, deployment, json};
 
 /// The most entries that are looked at.
 const SCANNED_MAX: u64 = 5_000;
@@ -130,6 +129,7 @@ impl Proxy {
         Rules {
             kind: request.upstream.kind(),
             remote_references: self.policy.allow_remote_refs,
+            model_in_address: deployment(request.asked.path()).is_some(),
         }
     }
 }

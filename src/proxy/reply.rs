@@ -74,7 +74,10 @@ impl Proxy {
                 .unwrap_or(HeaderValue::from_static("application/json"));
             headers.insert(CONTENT_TYPE, content_type);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-            entry.body.clone()
+            match &facts.echo {
+                Some(echo) => question.adapter.retell(&entry.body, echo),
+                None => entry.body.clone(),
+            }
         };
         let age = freshness::age(entry.stored_at, self.clock.unix_millis());
         headers.insert(AGE, HeaderValue::from(age.as_secs()));
@@ -101,8 +104,16 @@ impl Proxy {
 
     /// The stored answer as a stream, rendered once; `None` if it cannot be told as one.
     pub(super) fn stream_form(&self, question: &Question, cached: &Arc<Cached>) -> Option<Bytes> {
-        let with_usage = question.identified.facts.wants_usage;
-        let which = if with_usage {
+        let facts = &question.identified.facts;
+        let render = || {
+            let answer = json::parse(&cached.entry.body).ok()?;
+            question.adapter.replay(&answer, facts).map(Bytes::from)
+        };
+        if facts.echo.is_some() {
+            // It is this caller's alone.
+            return render();
+        }
+        let which = if facts.wants_usage {
             Rendition::StreamWithUsage
         } else {
             Rendition::Stream
@@ -110,13 +121,7 @@ impl Proxy {
         if let Some(rendered) = cached.rendered(which) {
             return Some(rendered.clone());
         }
-        let stream = cached.rendition(which, || {
-            let answer = json::parse(&cached.entry.body).ok()?;
-            question
-                .adapter
-                .replay(&answer, with_usage)
-                .map(Bytes::from)
-        });
+        let stream = cached.rendition(which, render);
         self.store.weigh_again(&question.identified.key, cached);
         stream
     }

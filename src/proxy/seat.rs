@@ -21,7 +21,7 @@ use super::{Proxy, ProxyError, Question, Reply, ReplyBody};
 use crate::access::Standing;
 use crate::backend::Cached;
 use crate::flight::{Cursor, End, Failure, Form, Head, Piece, Producer, Seat};
-use crate::operation::Adapter;
+use crate::operation::{Adapter, Echo};
 use crate::policy::cache_status::Staleness;
 use crate::policy::{CacheStatus, Freshness};
 use crate::usage::Saved;
@@ -183,9 +183,12 @@ impl Proxy {
         } else {
             Form::Json
         };
-        if head.form == wanted || !head.status.is_success() {
+        // A document comes in pieces, in which nothing can be told anew.
+        let is_readable = wanted == Form::Stream || !question.adapter.echoes();
+        if (head.form == wanted && is_readable) || !head.status.is_success() {
             let outcome = CacheStatus::Collapsed;
-            return Followed::Reply(relay(View::of(question), &head, cursor, outcome, account));
+            let view = View::of_another(question);
+            return Followed::Reply(relay(view, &head, cursor, outcome, account));
         }
         match cursor.end().await {
             End::Complete(Some(answer))
@@ -239,9 +242,13 @@ impl Proxy {
 }
 
 /// What of a fill a client is to see.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct View {
     hides_usage: bool,
+    /// What is read was told to another, and repeats what that one said.
+    is_retold: bool,
+    /// What is to be repeated instead.
+    echo: Option<Arc<Echo>>,
     /// Who words an error in the middle of a stream; `None` where there are no
     /// streams.
     adapter: Option<&'static dyn Adapter>,
@@ -251,6 +258,8 @@ impl View {
     /// All of it, as it came.
     pub(super) const WHOLE: Self = Self {
         hides_usage: false,
+        is_retold: false,
+        echo: None,
         adapter: None,
     };
 
@@ -258,7 +267,18 @@ impl View {
         let facts = &question.identified.facts;
         Self {
             hides_usage: facts.wants_stream && !facts.wants_usage,
+            is_retold: false,
+            echo: None,
             adapter: Some(question.adapter),
+        }
+    }
+
+    /// The same of a fill that another request leads.
+    fn of_another(question: &Question) -> Self {
+        Self {
+            is_retold: question.adapter.echoes(),
+            echo: question.identified.facts.echo.clone(),
+            ..Self::of(question)
         }
     }
 }
@@ -338,10 +358,17 @@ impl Reading {
 
     /// What of a piece this client sees.
     fn view(&self, piece: Piece) -> Option<bytes::Bytes> {
-        if self.view.hides_usage {
+        let seen = if self.view.hides_usage {
             piece.without_usage
         } else {
             Some(piece.raw)
+        };
+        match self.view.adapter {
+            Some(adapter) if self.view.is_retold && self.form == Form::Stream => {
+                let echo = self.view.echo.as_deref();
+                seen.map(|frame| adapter.retell_frame(&frame, echo))
+            }
+            Some(_) | None => seen,
         }
     }
 

@@ -245,9 +245,18 @@ impl Upstream {
     /// How long its answers are fresh, where that is said of it alone.
     pub const fn ttl(&self, operation: Operation) -> Option<Duration> {
         match operation {
-            Operation::Chat => self.completion_ttl,
+            Operation::Chat | Operation::Response | Operation::Completion | Operation::Message => {
+                self.completion_ttl
+            }
             Operation::Embedding => self.embedding_ttl,
-            Operation::Passthrough | Operation::Moderation | Operation::Models => None,
+            Operation::Passthrough
+            | Operation::Moderation
+            | Operation::Models
+            | Operation::TokenCount
+            | Operation::Rerank
+            | Operation::Transcription
+            | Operation::Translation
+            | Operation::Speech => None,
         }
     }
 

@@ -81,8 +81,19 @@ fn answered_how(outcome: &str, is_failure: bool) -> Counter {
 /// Whether answers of this family tell tokens.
 const fn is_counted(operation: Operation) -> bool {
     match operation {
-        Operation::Chat | Operation::Embedding => true,
-        Operation::Passthrough | Operation::Moderation | Operation::Models => false,
+        Operation::Chat
+        | Operation::Embedding
+        | Operation::Response
+        | Operation::Completion
+        | Operation::Message => true,
+        Operation::Passthrough
+        | Operation::Moderation
+        | Operation::Models
+        | Operation::TokenCount
+        | Operation::Rerank
+        | Operation::Transcription
+        | Operation::Translation
+        | Operation::Speech => false,
     }
 }
 

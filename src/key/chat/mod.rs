@@ -9,11 +9,12 @@
 mod message;
 mod refuse;
 
-use crate::wire::{Json, UpstreamKind};
+use crate::wire::Json;
 
 use super::canonical::{Form, same_number};
 use super::field::{as_written, is_control_field};
-use super::{Bypass, Canonical};
+use super::shape::{each, object, set};
+use super::{Bypass, Canonical, Rules};
 
 pub(super) use message::is_hint;
 
@@ -74,15 +75,6 @@ const STREAM_OPTIONS_ASIDE: [&str; 3] = [
     "include_obfuscation",
     "include_usage",
 ];
-
-/// What the configuration says about identifying requests.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// The upstream's kind; it decides which defaults are known.
-    pub kind: UpstreamKind,
-    /// Whether content behind an address or a file id may be taken as unchanging.
-    pub remote_references: bool,
-}
 
 /// The canonical question of a chat completion request.
 ///
@@ -227,36 +219,6 @@ fn response_format<'a>(value: &'a Json<'a>) -> Form<'a> {
     object(value, |name, value| match name {
         "json_schema" => Some(object(value, |_, value| Some(as_written(value)))),
         _ => Some(as_written(value)),
-    })
-}
-
-/// An object, some of whose members are out of the question or have a form of
-/// their own; any other value as it is.
-fn object<'a>(
-    value: &'a Json<'a>,
-    member: impl Fn(&'a str, &'a Json<'a>) -> Option<Form<'a>>,
-) -> Form<'a> {
-    value.as_object().map_or(Form::Normal(value), |members| {
-        Form::Object(
-            members
-                .iter()
-                .filter_map(|(name, value)| Some((name.as_ref(), member(name, value)?)))
-                .collect(),
-        )
-    })
-}
-
-/// An array, whose items have a form of their own; any other value as it is.
-fn each<'a>(value: &'a Json<'a>, item: impl Fn(&'a Json<'a>) -> Form<'a>) -> Form<'a> {
-    value.as_array().map_or(Form::Normal(value), |items| {
-        Form::List(items.iter().map(item).collect())
-    })
-}
-
-/// An array whose order does not matter; any other value as it is.
-fn set<'a>(value: &'a Json<'a>) -> Form<'a> {
-    value.as_array().map_or(Form::Normal(value), |items| {
-        Form::Set(items.iter().map(Form::Normal).collect())
     })
 }
 

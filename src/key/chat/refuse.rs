@@ -3,7 +3,7 @@
 //! A wrong guess here costs either a call that could have been saved or an
 //! answer that is not the upstream's; where in doubt, the former.
 
-use crate::wire::{Json, UpstreamKind};
+use crate::wire::Json;
 
 use super::super::Bypass;
 use super::super::field::{given, names_one_model};
@@ -25,7 +25,7 @@ const VOLATILE_FIELDS: [&str; 2] = ["web_search_options", "search_parameters"];
 /// The reason.
 pub(super) fn check(body: &Json<'_>, rules: Rules) -> Result<(), Bypass> {
     let messages = messages(body).ok_or(Bypass::Invalid)?;
-    let reason = if !is_well_formed(body, rules.kind) {
+    let reason = if !is_well_formed(body, rules) {
         Bypass::Invalid
     } else if stores(body) {
         Bypass::Stateful
@@ -52,16 +52,16 @@ fn messages<'a>(body: &'a Json<'a>) -> Option<&'a [Json<'a>]> {
 
 /// Whether the model and the fields out of the question are of the right type. A
 /// wrong one is an error upstream, and must not be answered from an entry.
-fn is_well_formed(body: &Json<'_>, kind: UpstreamKind) -> bool {
+fn is_well_formed(body: &Json<'_>, rules: Rules) -> bool {
     let streams = given(body, "stream").is_none_or(|value| value.as_bool().is_some());
     let options = given(body, "stream_options").is_none_or(|value| value.as_object().is_some());
-    names_model(body, kind) && streams && options
+    names_model(body, rules) && streams && options
 }
 
 /// Whether a model is named: in `model`, in an aggregator's list of `models`, or
 /// on Azure by the deployment in the path.
-fn names_model(body: &Json<'_>, kind: UpstreamKind) -> bool {
-    names_one_model(body, kind)
+fn names_model(body: &Json<'_>, rules: Rules) -> bool {
+    names_one_model(body, rules)
         || (given(body, "model").is_none() && !items(body, "models").is_empty())
 }
 

@@ -6,14 +6,8 @@ use crate::wire::json::parse;
 use super::super::{Bypass, Canonical};
 use super::{ASIDE, QUESTION, Rules, identify, is_control_field};
 
-const OPENAI: Rules = Rules {
-    kind: UpstreamKind::OpenAi,
-    remote_references: false,
-};
-const COMPATIBLE: Rules = Rules {
-    kind: UpstreamKind::Compatible,
-    remote_references: false,
-};
+const OPENAI: Rules = Rules::of(UpstreamKind::OpenAi);
+const COMPATIBLE: Rules = Rules::of(UpstreamKind::Compatible);
 
 fn outcome(text: &str, rules: Rules) -> Result<Canonical, Bypass> {
     let body = parse(text.as_bytes())?;
@@ -566,7 +560,7 @@ fn a_request_without_model_or_messages_is_left_to_the_upstream() {
         assert_eq!(outcome(&body, OPENAI), Err(Bypass::Invalid), "{body}");
     }
     let azure = Rules {
-        kind: UpstreamKind::Azure,
+        model_in_address: true,
         ..OPENAI
     };
     assert!(outcome(&format!("{{{messages}}}"), azure).is_ok());

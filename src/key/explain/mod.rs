@@ -7,7 +7,7 @@ mod reason;
 mod shown;
 
 use super::canonical::Form;
-use super::chat::{self, Rules};
+use super::{Rules, chat};
 use super::{embedding, moderation};
 use crate::wire::{Json, Operation};
 
@@ -50,7 +50,16 @@ pub fn explain(operation: Operation, body: &Json<'_>, rules: Rules) -> Option<Ex
             &["model"],
             body.get("input"),
         ),
-        Operation::Models | Operation::Passthrough => return None,
+        Operation::Models
+        | Operation::Passthrough
+        | Operation::Response
+        | Operation::Completion
+        | Operation::Message
+        | Operation::TokenCount
+        | Operation::Rerank
+        | Operation::Transcription
+        | Operation::Translation
+        | Operation::Speech => return None,
     };
     explanation.compare_top(body, &form, documented, input.is_some());
     explanation.canonical = shown::shown(&form);

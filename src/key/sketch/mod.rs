@@ -17,10 +17,10 @@ use std::fmt;
 use crate::wire::Json;
 
 use super::canonical::Form;
-use super::chat::{self, Rules};
 use super::frame::put_part;
 use super::mac::KeyedDigest;
 use super::{CacheSecret, Canonical};
+use super::{Rules, chat};
 
 pub use compare::{Difference, DifferenceKind};
 pub use hint::Volatile;

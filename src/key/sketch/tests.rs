@@ -7,10 +7,7 @@ use crate::wire::UpstreamKind;
 use crate::wire::json::parse;
 
 const SECRET: CacheSecret = CacheSecret::new([7; 32]);
-const RULES: Rules = Rules {
-    kind: UpstreamKind::OpenAi,
-    remote_references: false,
-};
+const RULES: Rules = Rules::of(UpstreamKind::OpenAi);
 
 fn sketch_by(secret: &CacheSecret, tenant: &str, body: &str) -> Vec<u8> {
     let body = parse(body.as_bytes()).unwrap();

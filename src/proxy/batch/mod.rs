@@ -26,7 +26,6 @@ use crate::operation::{BatchAdapter, BatchFacts};
 use crate::policy::Freshness;
 use crate::policy::cache_status::Staleness;
 use crate::upstream::CallBody;
-use crate::wire::json;
 
 use slots::{Given, Slots, Source};
 
@@ -113,13 +112,13 @@ impl Proxy {
     /// # Errors
     /// If the request must not be answered from the store, with the reason.
     pub(super) fn identify_items(
+        &self,
         adapter: &'static dyn BatchAdapter,
         admitted: &Admitted,
         body: &[u8],
         fingerprinter: &Fingerprinter,
     ) -> Result<IdentifiedItems, Bypass> {
-        let request = json::parse(body)?;
-        let question = adapter.read(&request, admitted.upstream.kind())?;
+        let question = adapter.read(&self.asking(admitted, body))?;
         let address = admitted.address(adapter.operation());
         let keys = fingerprinter.item_keys(
             &admitted.principal.scope,

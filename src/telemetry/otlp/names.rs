@@ -65,11 +65,16 @@ pub(super) const FIRST_TOKEN_SECONDS: [f64; 16] = [
 /// The conventions' name of an operation; `None` for what asks no model anything.
 pub(super) const fn operation(operation: Operation) -> Option<&'static str> {
     match operation {
-        Operation::Chat => Some("chat"),
+        Operation::Chat | Operation::Response | Operation::Message => Some("chat"),
+        Operation::Completion => Some("text_completion"),
         Operation::Embedding => Some("embeddings"),
-        // The conventions have no name for it, and leave room for others.
+        // The conventions have no names for these, and leave room for others.
         Operation::Moderation => Some("moderation"),
-        Operation::Passthrough | Operation::Models => None,
+        Operation::Rerank => Some("rerank"),
+        Operation::Transcription => Some("transcription"),
+        Operation::Translation => Some("translation"),
+        Operation::Speech => Some("speech"),
+        Operation::Passthrough | Operation::Models | Operation::TokenCount => None,
     }
 }
 

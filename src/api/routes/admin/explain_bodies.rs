@@ -149,7 +149,7 @@ pub(super) fn read(body: &[u8]) -> Result<Inquiry, ApiError> {
         let message = "a path begins with `/`, as /v1/chat/completions".to_owned();
         return Err(ApiError::invalid(Some("path"), message));
     }
-    let operation = operation_of(path);
+    let operation = Operation::at(path.split_once('?').map_or(path, |(path, _)| path));
     let has_body = request.body.is_some();
     Ok(Inquiry {
         operation,
@@ -165,18 +165,6 @@ pub(super) fn read(body: &[u8]) -> Result<Inquiry, ApiError> {
         stand_in,
         body: request.body.map(|body| text_of(&body)).unwrap_or_default(),
     })
-}
-
-/// The endpoint family of a path below the API's root.
-fn operation_of(path: &str) -> Operation {
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    match path {
-        "/chat/completions" => Operation::Chat,
-        "/embeddings" => Operation::Embedding,
-        "/moderations" => Operation::Moderation,
-        "/models" => Operation::Models,
-        _ => Operation::Passthrough,
-    }
 }
 
 fn headers(told: &BTreeMap<String, String>) -> Result<HeaderMap, ApiError> {
