@@ -316,6 +316,7 @@ fn policy(reader: &mut Reader<'_>) -> PolicyOptions {
         clients_may_bypass: reader.truth("clients_may_bypass"),
         clients_may_extend: reader.truth("clients_may_extend"),
         allow_remote_refs: reader.truth("allow_remote_refs"),
+        heed_upstream_no_store: reader.truth("heed_upstream_no_store"),
         entry_bytes_max: reader.size("entry_max_bytes", 0),
     }
 }

@@ -102,7 +102,11 @@ impl ChatFacts {
 ///
 /// # Errors
 /// Why it may not be stored.
-pub fn head(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn head(
+    status: StatusCode,
+    headers: &HeaderMap,
+    options: &PolicyOptions,
+) -> Result<(), Refusal> {
     if !status.is_success() {
         return Err(Refusal::Status);
     }
@@ -111,7 +115,7 @@ pub fn head(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-store"));
-    if no_store {
+    if no_store && options.heed_upstream_no_store {
         return Err(Refusal::UpstreamNoStore);
     }
     Ok(())

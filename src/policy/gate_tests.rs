@@ -199,6 +199,8 @@ fn the_head_and_the_size_are_judged_too() {
         HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static(line))])
     };
     let none = HeaderMap::new();
+    let heeds = PolicyOptions::default();
+    let head = |status, headers: &HeaderMap| super::head(status, headers, &heeds);
     assert_eq!(head(StatusCode::OK, &none), Ok(()));
     assert_eq!(
         head(StatusCode::CREATED, &with("no-cache, private")),
@@ -208,6 +210,12 @@ fn the_head_and_the_size_are_judged_too() {
         head(StatusCode::OK, &with("private, No-Store")),
         Err(Refusal::UpstreamNoStore)
     );
+    let heeds_not = PolicyOptions {
+        heed_upstream_no_store: false,
+        ..PolicyOptions::default()
+    };
+    let stored = super::head(StatusCode::OK, &with("no-store"), &heeds_not);
+    assert_eq!(stored, Ok(()));
     for status in [
         StatusCode::FOUND,
         StatusCode::NOT_FOUND,

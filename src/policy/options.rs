@@ -31,6 +31,9 @@ pub struct PolicyOptions {
     pub clients_may_extend: bool,
     /// Whether requests that point at content elsewhere are stored. Default: false.
     pub allow_remote_refs: bool,
+    /// Whether an upstream's `Cache-Control: no-store` keeps its answer out of the store.
+    /// Default: true.
+    pub heed_upstream_no_store: bool,
     /// The largest answer that is stored, in bytes of its JSON. Default: 8 MiB.
     pub entry_bytes_max: usize,
 }
@@ -49,6 +52,7 @@ impl Default for PolicyOptions {
             clients_may_bypass: true,
             clients_may_extend: true,
             allow_remote_refs: false,
+            heed_upstream_no_store: true,
             entry_bytes_max: 8 * 1024 * 1024,
         }
     }

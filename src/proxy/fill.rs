@@ -281,7 +281,7 @@ impl Proxy {
         meta.resolved_model = appraisal.facts.model;
         meta.usage = appraisal.facts.usage;
         let directives = &question.request.directives;
-        let verdict = gate::head(came.status, &came.headers)
+        let verdict = gate::head(came.status, &came.headers, &self.policy)
             .and(gate::size(text.len(), &self.policy))
             .and(directives.store.then_some(()).ok_or(Refusal::NoStore));
         // What is no answer cannot be told in another form either, whatever else it is.

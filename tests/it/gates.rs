@@ -221,6 +221,19 @@ on_each_store! {
         assert_eq!(house.upstream.calls(), 2);
     }
 
+    async fn an_upstreams_no_store_need_not_be_heard(store) {
+        let house = House::with(store)
+            .set("REPRISE_HEED_UPSTREAM_NO_STORE", "false")
+            .start()
+            .await;
+        let asked = question("their boilerplate");
+        let body = answer("1", "not secret").to_string();
+        house.upstream.next(Reply::json(200, body).header("cache-control", "no-store"));
+        assert_eq!(house.ask(&asked).await.x_cache(), "MISS");
+        assert_eq!(house.ask(&asked).await.x_cache(), "HIT");
+        assert_eq!(house.upstream.calls(), 1);
+    }
+
     async fn what_is_larger_than_an_entry_may_be_passes_whole(store) {
         let house = House::with(store).set("REPRISE_ENTRY_MAX_BYTES", "16000").start().await;
         let text = "word ".repeat(4_000);

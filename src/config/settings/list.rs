@@ -225,6 +225,12 @@ pub const SETTINGS: &[Setting] = &[
         "Whether requests that point at content elsewhere are cached",
     ),
     setting(
+        "heed_upstream_no_store",
+        Kind::Truth,
+        "true",
+        "Whether answers that a provider sends with `Cache-Control: no-store` are kept out of the store. Some, Groq among them, send it with every answer: set it to false for those",
+    ),
+    setting(
         "entry_max_bytes",
         Kind::Bytes,
         "8MiB",

@@ -132,7 +132,7 @@ impl Proxy {
         let request = &batch.request;
         // A list that cannot be taken apart has been paid for all the same.
         bill.reads(false);
-        let storable = gate::head(answer.status, &answer.headers);
+        let storable = gate::head(answer.status, &answer.headers, &self.policy);
         let Some(reading) = self
             .read_items((batch, items), &mut producer, &mut bill, answer)
             .await
