@@ -2,14 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{
-    Adapter, AnswerFacts, Appraisal, Asking, Fold, Incomplete, Mark, Question, QuestionFacts, Read,
-    StreamEnd,
-};
+use super::choices::{Folding, facts};
+use super::{Adapter, Appraisal, Asking, Fold, Question, QuestionFacts};
 use crate::key::{self, Bypass};
 use crate::policy::gate::{self, ChatFacts};
-use crate::wire::chat::{self, ChatFold, Ending, FoldError, Seen, View};
-use crate::wire::sse::Frame;
+use crate::wire::chat::{self, ChatFold};
+use crate::wire::choices;
 use crate::wire::{Json, Operation};
 
 /// The adapter.
@@ -39,11 +37,11 @@ impl Adapter for Chat {
     }
 
     fn asking_for_usage(&self, request: &[u8]) -> Option<Vec<u8>> {
-        chat::ask_for_usage(request)
+        choices::ask_for_usage(request)
     }
 
     fn fold(&self) -> Box<dyn Fold> {
-        Box::new(Folding(Some(ChatFold::new())))
+        Box::new(Folding::new(ChatFold::new()))
     }
 
     fn replay(&self, answer: &Json<'_>, question: &QuestionFacts) -> Option<Vec<u8>> {
@@ -55,64 +53,6 @@ impl Adapter for Chat {
             limits_length: question.limits_length,
         };
         Appraisal::of_json(answer, facts, |answer| gate::chat(answer, asked))
-    }
-}
-
-fn facts(answer: &Json<'_>) -> AnswerFacts {
-    let view = chat::Answer::new(answer);
-    AnswerFacts {
-        model: view.model().map(ToOwned::to_owned),
-        id: view.id().map(ToOwned::to_owned),
-        usage: view.usage(),
-    }
-}
-
-/// A chat stream being read, and what it comes to unless that was given up.
-#[derive(Debug)]
-struct Folding(Option<ChatFold>);
-
-impl Fold for Folding {
-    fn frame(&mut self, frame: &Frame) -> Read {
-        let seen = self.0.as_mut().map(|fold| fold.frame(frame));
-        let mark = seen.map_or(Mark::Nothing, mark_of);
-        let without_usage = match chat::hide_usage(frame) {
-            View::Same => Some(frame.raw.clone()),
-            View::Rewritten(text) => Some(text),
-            View::Hidden => None,
-        };
-        Read {
-            mark,
-            without_usage,
-        }
-    }
-
-    fn forget(&mut self) {
-        self.0 = None;
-    }
-
-    fn finish(self: Box<Self>, end: StreamEnd) -> Result<Json<'static>, Incomplete> {
-        let ending = match end {
-            StreamEnd::Done => Ending::Done,
-            StreamEnd::Closed => Ending::CleanEof,
-        };
-        let fold = self.0.ok_or(Incomplete::Odd("too-large"))?;
-        fold.finish(ending).map_err(|incomplete| {
-            if incomplete.is_cut() {
-                Incomplete::Cut(incomplete.as_str())
-            } else {
-                Incomplete::Odd(incomplete.as_str())
-            }
-        })
-    }
-}
-
-fn mark_of(seen: Result<Seen, FoldError>) -> Mark {
-    match seen {
-        Ok(Seen::Chunk) => Mark::Part,
-        Ok(Seen::Nothing) => Mark::Nothing,
-        Ok(Seen::Done) => Mark::Done,
-        Ok(Seen::Error) => Mark::Error,
-        Err(_unreadable) => Mark::Unreadable,
     }
 }
 

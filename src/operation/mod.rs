@@ -10,6 +10,7 @@
 mod asking;
 mod batch;
 mod chat;
+mod choices;
 mod echo;
 mod embedding;
 mod models;

@@ -6,6 +6,7 @@
 //! Bytes and values go in, bytes and values come out.
 
 pub mod chat;
+pub mod choices;
 pub mod embedding;
 pub mod error;
 pub mod json;

@@ -7,10 +7,8 @@ pub mod answer;
 pub mod fold;
 pub mod replay;
 pub mod request;
-pub mod stream_options;
 
 pub use answer::Answer;
-pub use fold::{ChatFold, Ending, FoldError, Incomplete, Seen};
-pub use replay::{Unreplayable, replay};
+pub use fold::ChatFold;
+pub use replay::replay;
 pub use request::Request;
-pub use stream_options::{View, ask_for_usage, hide_usage};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::members::{Field, Joins, Members, is_truthy, pull};
-use super::{FoldError, Incomplete};
 use crate::wire::Json;
+use crate::wire::choices::members::{Field, Joins, Members, is_truthy, pull};
+use crate::wire::choices::{FoldError, Incomplete};
 use crate::wire::json::Member;
 
 /// The most tool calls of one choice. It bounds what looking an id up costs.

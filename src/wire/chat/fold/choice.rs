@@ -1,14 +1,16 @@
 //! One choice of a streamed answer.
 
 use super::calls::{Call, Calls};
-use super::members::{Field, Joins, Members, extend, is_truthy};
-use super::{FoldError, Incomplete};
 use crate::wire::Json;
+use crate::wire::choices::members::{
+    Field, Joins, Members, add_extra, collect, is_truthy, set_reason,
+};
+use crate::wire::choices::{self, FoldError, Incomplete};
 use crate::wire::json::Member;
 
 /// A choice being put together.
 #[derive(Debug, Default)]
-pub(super) struct Choice {
+pub struct Choice {
     message: Members<Field>,
     tool_calls: Calls,
     function_call: Option<Call>,
@@ -18,45 +20,32 @@ pub(super) struct Choice {
     extra: Members<Json<'static>>,
 }
 
-impl Choice {
-    /// Takes in the members of a choice in a chunk.
-    pub(super) fn take(&mut self, members: Vec<Member<'_>>) -> Result<(), FoldError> {
+impl choices::Choice for Choice {
+    const OBJECT: &'static str = "chat.completion";
+
+    /// There are providers that never send the mark, and most answers have one choice.
+    const NEEDS_MARK: bool = false;
+
+    fn take(&mut self, members: Vec<Member<'_>>) -> Result<(), FoldError> {
         for (name, value) in members {
             match name.as_ref() {
                 "delta" => self.delta(value)?,
-                "finish_reason" => match value {
-                    Json::String(reason) if !reason.is_empty() => {
-                        self.finish_reason = Some(reason.into_owned());
-                    }
-                    Json::String(_) | Json::Null => {}
-                    Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
-                        return Err(FoldError::Shape);
-                    }
-                },
+                "finish_reason" => set_reason(&mut self.finish_reason, value)?,
                 "logprobs" => collect(&mut self.logprobs, value, |_name| true)?,
                 // The same text again, in the shape of other endpoints: all of it
                 // so far, or the piece without its place.
                 "message" | "text" => {}
-                "token_ids" => self.token_ids(value)?,
-                name => {
-                    let (known, is_new) = self.extra.slot(name)?;
-                    // Azure ends with an empty object where results stood before.
-                    if is_new || value.says_something() {
-                        *known = value.into_owned();
-                    }
-                }
+                name => add_extra(&mut self.extra, name, value)?,
             }
         }
         Ok(())
     }
 
-    /// Whether the choice has not said why it ended.
-    pub(super) const fn is_open(&self) -> bool {
+    fn is_open(&self) -> bool {
         self.finish_reason.is_none()
     }
 
-    /// The choice as in an answer that was not streamed.
-    pub(super) fn finish(self, index: u64) -> Result<Json<'static>, Incomplete> {
+    fn finish(self, index: u64) -> Result<Json<'static>, Incomplete> {
         let logprobs = logprobs(self.logprobs);
         let mut message = self.message;
         let tool_calls = self.tool_calls.finish()?;
@@ -96,7 +85,9 @@ impl Choice {
         choice.extend(self.extra.into_iter());
         Ok(Json::Object(choice))
     }
+}
 
+impl Choice {
     fn delta(&mut self, delta: Json<'_>) -> Result<(), FoldError> {
         let members = match delta {
             Json::Null => return Ok(()),
@@ -138,41 +129,6 @@ impl Choice {
         }
         Ok(())
     }
-
-    fn token_ids(&mut self, value: Json<'_>) -> Result<(), FoldError> {
-        let (known, is_new) = self.extra.slot("token_ids")?;
-        match (&mut *known, value) {
-            (Json::Array(known), Json::Array(more)) => extend(known, more, Joins::Never),
-            (_, value) if is_new || value.says_something() => *known = value.into_owned(),
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Adds the members of an object that comes in pieces; those that do not grow are
-/// replaced.
-fn collect(
-    places: &mut Members<Field>,
-    value: Json<'_>,
-    grows: impl Fn(&str) -> bool,
-) -> Result<(), FoldError> {
-    let members = match value {
-        Json::Null => return Ok(()),
-        Json::Object(members) => members,
-        Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-            return Err(FoldError::Shape);
-        }
-    };
-    for (name, value) in members {
-        let (place, _is_new) = places.slot(&name)?;
-        if grows(&name) {
-            place.add(value, Joins::Never)?;
-        } else if !value.is_null() {
-            place.set(value);
-        }
-    }
-    Ok(())
 }
 
 /// The two lists every client looks for, whichever came, then what else there is.

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::Json;
+use crate::wire::choices::{Ending, FoldError, Incomplete, Seen};
 use crate::wire::sse::FrameReader;
 
 /// Folds the data of events.

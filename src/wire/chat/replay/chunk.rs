@@ -1,29 +1,9 @@
-//! Writing chunks: what is the same on each is written once and copied.
+//! The chunks of a chat completion.
 
-use super::{Choice, PIECE_BYTES_MAX, is_nothing, members};
+use super::Choice;
 use crate::wire::Json;
+use crate::wire::choices::chunks::{Chunks, Object, is_nothing, members};
 use crate::wire::json::Member;
-use crate::wire::json::write_string;
-
-/// The members of an answer that are not repeated on its chunks.
-const NOT_REPEATED: [&str; 4] = ["choices", "moderation", "object", "usage"];
-
-const NO_USAGE: &[u8] = b",\"usage\":null";
-
-/// A stream being written.
-pub(super) struct Chunks {
-    out: Vec<u8>,
-    /// How every chunk begins, up to its choices.
-    opening: Vec<u8>,
-    /// Whether chunks say that they have no usage.
-    include_usage: bool,
-}
-
-/// The members of an object being written.
-pub(super) struct Object<'o> {
-    out: &'o mut Vec<u8>,
-    is_empty: bool,
-}
 
 /// The log probabilities of a choice, parted as chunks carry them.
 pub(super) struct Logprobs<'j> {
@@ -31,27 +11,6 @@ pub(super) struct Logprobs<'j> {
 }
 
 impl Chunks {
-    pub(super) fn new(top: &[Member<'_>], include_usage: bool) -> Self {
-        let mut opening = b"data: {".to_vec();
-        let mut object = Object::new(&mut opening);
-        for (name, value) in top {
-            if !NOT_REPEATED.contains(&name.as_ref()) {
-                object.member(name, value);
-            }
-        }
-        object.text("object", "chat.completion.chunk");
-        opening.extend_from_slice(b",\"choices\":[");
-        Self {
-            out: Vec::new(),
-            opening,
-            include_usage,
-        }
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.out
-    }
-
     /// The first chunk of a choice.
     pub(super) fn role(&mut self, choice: &Choice<'_>) {
         let role = choice.message.get("role").filter(|role| !is_nothing(role));
@@ -84,12 +43,11 @@ impl Chunks {
         logprobs: Option<&[u8]>,
         write: impl FnOnce(&mut Object<'_>),
     ) {
-        self.open(choice);
-        write(&mut Object::new(&mut self.out));
-        self.out.extend_from_slice(b"},\"logprobs\":");
-        self.out.extend_from_slice(logprobs.unwrap_or(b"null"));
-        self.out.extend_from_slice(b",\"finish_reason\":null}");
-        self.close(None);
+        self.part(choice, |part| {
+            part.object("delta", write);
+            part.written("logprobs", logprobs.unwrap_or(b"null"));
+            part.member("finish_reason", &Json::Null);
+        });
     }
 
     /// The last chunk of a choice.
@@ -99,90 +57,24 @@ impl Chunks {
         reason: &Json<'_>,
         unknown: impl Iterator<Item = &'m Member<'m>>,
     ) {
-        self.open(choice);
-        self.out
-            .extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":");
-        reason.write(&mut self.out);
-        let mut object = Object::continuing(&mut self.out);
-        for (name, value) in unknown {
-            object.member(name, value);
-        }
-        self.out.push(b'}');
-        self.close(None);
-    }
-
-    /// The chunk of a moderation, which belongs to no choice.
-    pub(super) fn moderation(&mut self, moderation: &Json<'_>) {
-        self.out.extend_from_slice(&self.opening);
-        self.close(Some(("moderation", moderation)));
-    }
-
-    /// The chunk of the usage, which belongs to no choice.
-    pub(super) fn usage(&mut self, usage: &Json<'_>) {
-        self.out.extend_from_slice(&self.opening);
-        self.include_usage = false;
-        self.close(Some(("usage", usage)));
-    }
-
-    fn open(&mut self, choice: u64) {
-        self.out.extend_from_slice(&self.opening);
-        self.out
-            .extend_from_slice(format!("{{\"index\":{choice},\"delta\":{{").as_bytes());
-    }
-
-    fn close(&mut self, besides: Option<(&str, &Json<'_>)>) {
-        self.out.push(b']');
-        if let Some((name, value)) = besides {
-            Object::continuing(&mut self.out).member(name, value);
-        }
-        if self.include_usage {
-            self.out.extend_from_slice(NO_USAGE);
-        }
-        self.out.extend_from_slice(b"}\n\n");
+        self.part(choice, |part| {
+            part.object("delta", |_delta| {});
+            part.member("logprobs", &Json::Null);
+            part.member("finish_reason", reason);
+            for (name, value) in unknown {
+                part.member(name, value);
+            }
+        });
     }
 }
 
-impl<'o> Object<'o> {
-    /// Behind an opening brace.
-    fn new(out: &'o mut Vec<u8>) -> Self {
-        Self {
-            out,
-            is_empty: true,
-        }
-    }
-
-    /// Behind another member.
-    fn continuing(out: &'o mut Vec<u8>) -> Self {
-        Self {
-            out,
-            is_empty: false,
-        }
-    }
-
-    pub(super) fn member(&mut self, name: &str, value: &Json<'_>) {
-        self.name(name);
-        value.write(self.out);
-    }
-
-    pub(super) fn text(&mut self, name: &str, text: &str) {
-        self.name(name);
-        write_string(text, self.out);
-    }
-
-    pub(super) fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
-        self.name(name);
-        self.out.push(b'{');
-        write(&mut Object::new(self.out));
-        self.out.push(b'}');
-    }
-
+impl Object<'_> {
     /// `tool_calls` with the one call at `index`.
     pub(super) fn tool_call(&mut self, index: u64, write: impl FnOnce(&mut Object<'_>)) {
-        self.name("tool_calls");
-        self.out
-            .extend_from_slice(format!("[{{\"index\":{index}").as_bytes());
-        write(&mut Object::continuing(self.out));
-        self.out.extend_from_slice(b"}]");
+        self.sole("tool_calls", |call| {
+            call.member("index", &Json::number(index));
+            write(call);
+        });
     }
 
     /// The members of a call, with nothing yet in the one that comes in pieces.
@@ -191,14 +83,6 @@ impl<'o> Object<'o> {
             self.member(name, value);
         }
         self.text(growing, "");
-    }
-
-    fn name(&mut self, name: &str) {
-        if !std::mem::replace(&mut self.is_empty, false) {
-            self.out.push(b',');
-        }
-        write_string(name, self.out);
-        self.out.push(b':');
     }
 }
 
@@ -248,14 +132,4 @@ impl<'j> Logprobs<'j> {
         text.push(b'}');
         Some(text)
     }
-}
-
-/// Cuts text into pieces of at most [`PIECE_BYTES_MAX`], between characters.
-pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (piece, after) = rest.split_at_checked(rest.floor_char_boundary(PIECE_BYTES_MAX))?;
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
-    })
 }

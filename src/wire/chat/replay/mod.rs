@@ -8,14 +8,12 @@
 
 mod chunk;
 
-use self::chunk::{Chunks, Logprobs, pieces};
+use self::chunk::Logprobs;
 use crate::wire::Json;
+use crate::wire::choices::chunks::{Chunks, is_nothing, members, pieces};
+use crate::wire::choices::{Unreplayable, listed};
 use crate::wire::json::Member;
 use crate::wire::sse::DONE;
-
-/// The longest piece of text in one chunk, in bytes before escaping. A multiple
-/// of four, so that pieces of base64 can be decoded one by one.
-pub const PIECE_BYTES_MAX: usize = 16 * 1024;
 
 /// The members of a message that have a place of their own in a stream.
 const PLACED: [&str; 7] = [
@@ -41,31 +39,6 @@ const CHOICE_PLACED: [&str; 6] = [
     "text",
 ];
 
-/// Why an answer cannot be told as a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreplayable {
-    /// It has no choices: it is no answer.
-    #[error("the answer has no choices")]
-    NoChoices,
-    /// The choices are not numbered from 0 without gaps.
-    #[error("the choices are not numbered from 0 without gaps")]
-    ChoiceGap,
-    /// A choice, its message or a tool call is not an object.
-    #[error("the answer has an unknown shape")]
-    Shape,
-}
-
-impl Unreplayable {
-    /// The name used in logs and metric labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoChoices => "no-choices",
-            Self::ChoiceGap => "choice-gap",
-            Self::Shape => "wrong-shape",
-        }
-    }
-}
-
 /// The bytes of the whole stream, its end mark included. With `include_usage`,
 /// every chunk has `usage` and the last one tells it.
 ///
@@ -74,7 +47,7 @@ impl Unreplayable {
 pub fn replay(stored: &Json<'_>, include_usage: bool) -> Result<Vec<u8>, Unreplayable> {
     let top = stored.as_object().ok_or(Unreplayable::NoChoices)?;
     let choices = choices(stored)?;
-    let mut chunks = Chunks::new(top, include_usage);
+    let mut chunks = Chunks::new(top, "chat.completion.chunk", include_usage);
     for choice in &choices {
         chunks.role(choice);
     }
@@ -102,34 +75,19 @@ struct Choice<'j> {
 
 /// The choices by their index.
 fn choices<'j>(stored: &'j Json<'j>) -> Result<Vec<Choice<'j>>, Unreplayable> {
-    let listed = stored
-        .get("choices")
-        .and_then(Json::as_array)
-        .filter(|choices| !choices.is_empty())
-        .ok_or(Unreplayable::NoChoices)?;
-    let mut choices = (0..)
-        .zip(listed)
-        .map(|(position, choice)| {
-            let message = choice.get("message").ok_or(Unreplayable::Shape)?;
-            message.as_object().ok_or(Unreplayable::Shape)?;
-            let index = match choice.get("index") {
-                None | Some(Json::Null) => position,
-                Some(index) => index.as_u64().ok_or(Unreplayable::ChoiceGap)?,
-            };
-            Ok(Choice {
-                index,
-                members: choice.as_object().unwrap_or_default(),
-                message,
-                finish_reason: choice.get("finish_reason").unwrap_or(&Json::Null),
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    choices.sort_by_key(|choice| choice.index);
-    let in_order = choices.iter().map(|choice| choice.index);
-    if !in_order.eq((0..).take(choices.len())) {
-        return Err(Unreplayable::ChoiceGap);
-    }
-    Ok(choices)
+    let parts = |choice: &'j Json<'j>| {
+        let message = choice.get("message").ok_or(Unreplayable::Shape)?;
+        message.as_object().ok_or(Unreplayable::Shape)?;
+        Ok((choice, message))
+    };
+    let choices = listed(stored, parts)?.into_iter();
+    let choices = choices.map(|(index, (choice, message))| Choice {
+        index,
+        members: choice.as_object().unwrap_or_default(),
+        message,
+        finish_reason: choice.get("finish_reason").unwrap_or(&Json::Null),
+    });
+    Ok(choices.collect())
 }
 
 /// Everything a choice says behind its role.
@@ -309,21 +267,6 @@ fn argument_text(call: &Json<'_>, name: &str) -> String {
         None | Some(Json::Null) => String::new(),
         Some(Json::String(text)) => text.clone().into_owned(),
         Some(value) => String::from_utf8(value.to_bytes()).unwrap_or_default(),
-    }
-}
-
-fn members<'j>(value: &'j Json<'j>) -> impl Iterator<Item = &'j Member<'j>> {
-    value.as_object().unwrap_or_default().iter()
-}
-
-/// Whether a value is not worth a chunk.
-fn is_nothing(value: &Json<'_>) -> bool {
-    match value {
-        Json::Null => true,
-        Json::String(text) => text.is_empty(),
-        Json::Array(items) => items.is_empty(),
-        Json::Object(members) => members.is_empty(),
-        Json::Bool(_) | Json::Number(_) => false,
     }
 }
 

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::chat::{ChatFold, Ending};
+use crate::wire::chat::ChatFold;
+use crate::wire::choices::{Ending, PIECE_BYTES_MAX};
 use crate::wire::json::parse;
 use crate::wire::sse::FrameReader;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::FoldError;
+use super::fold::FoldError;
 use crate::wire::Json;
 use crate::wire::json::Member;
 
@@ -12,7 +12,7 @@ const MEMBERS_MAX: usize = 256;
 
 /// Named places in the order they were first seen.
 #[derive(Debug)]
-pub(super) struct Members<T> {
+pub(in crate::wire) struct Members<T> {
     places: Vec<(String, T)>,
 }
 
@@ -24,7 +24,7 @@ impl<T> Default for Members<T> {
 
 impl<T: Vacant> Members<T> {
     /// The place called `name`, and whether it was not there before.
-    pub(super) fn slot(&mut self, name: &str) -> Result<(&mut T, bool), FoldError> {
+    pub(in crate::wire) fn slot(&mut self, name: &str) -> Result<(&mut T, bool), FoldError> {
         let known = self.places.iter().position(|(place, _)| place == name);
         if known.is_none() {
             if self.places.len() >= MEMBERS_MAX {
@@ -38,19 +38,19 @@ impl<T: Vacant> Members<T> {
     }
 
     /// Takes a place out.
-    pub(super) fn pull(&mut self, name: &str) -> Option<T> {
+    pub(in crate::wire) fn pull(&mut self, name: &str) -> Option<T> {
         let at = self.places.iter().position(|(place, _)| place == name)?;
         Some(self.places.remove(at).1)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::wire) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 }
 
 impl Members<Field> {
     /// Whether the place called `name` has text in it.
-    pub(super) fn has_text(&self, name: &str) -> bool {
+    pub(in crate::wire) fn has_text(&self, name: &str) -> bool {
         self.places
             .iter()
             .any(|(place, field)| place == name && field.is_text())
@@ -59,7 +59,7 @@ impl Members<Field> {
 
 impl<T: Into<Json<'static>>> Members<T> {
     /// The members as those of an object.
-    pub(super) fn into_iter(self) -> impl Iterator<Item = Member<'static>> {
+    pub(in crate::wire) fn into_iter(self) -> impl Iterator<Item = Member<'static>> {
         self.places
             .into_iter()
             .map(|(name, place)| (Cow::Owned(name), place.into()))
@@ -67,7 +67,7 @@ impl<T: Into<Json<'static>>> Members<T> {
 }
 
 /// What is in a place before anything is put there.
-pub(super) trait Vacant {
+pub(in crate::wire) trait Vacant {
     fn vacant() -> Self;
 }
 
@@ -79,7 +79,7 @@ impl Vacant for Json<'static> {
 
 /// A value that grows: text and lists come in pieces, others whole.
 #[derive(Debug)]
-pub(super) enum Field {
+pub(in crate::wire) enum Field {
     Null,
     Text(String),
     List(Vec<Json<'static>>),
@@ -95,7 +95,7 @@ impl Vacant for Field {
 /// Which items of a list are pieces of one: the last of what is there and the
 /// first of what comes. Within one event nothing is joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Joins {
+pub(in crate::wire) enum Joins {
     /// Items stay apart.
     Never,
     /// Parts of a message's content: text and thinking.
@@ -106,12 +106,12 @@ pub(super) enum Joins {
 
 impl Field {
     /// Replaces what is there.
-    pub(super) fn set(&mut self, value: Json<'_>) {
+    pub(in crate::wire) fn set(&mut self, value: Json<'_>) {
         *self = Self::Whole(value.into_owned());
     }
 
     /// Adds a piece. A value may not change its kind once it says something.
-    pub(super) fn add(&mut self, piece: Json<'_>, joins: Joins) -> Result<(), FoldError> {
+    pub(in crate::wire) fn add(&mut self, piece: Json<'_>, joins: Joins) -> Result<(), FoldError> {
         if let Json::Null = piece {
             return Ok(());
         }
@@ -156,12 +156,12 @@ impl Field {
     }
 
     /// Whether this is text that says nothing.
-    pub(super) fn is_empty_text(&self) -> bool {
+    pub(in crate::wire) fn is_empty_text(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
     }
 
     /// Whether this is text that says something.
-    pub(super) fn is_text(&self) -> bool {
+    pub(in crate::wire) fn is_text(&self) -> bool {
         match self {
             Self::Text(text) => !text.is_empty(),
             Self::Whole(value) => value.as_str().is_some_and(|text| !text.is_empty()),
@@ -182,7 +182,7 @@ impl From<Field> for Json<'static> {
 }
 
 /// Adds items to a list.
-pub(super) fn extend(known: &mut Vec<Json<'static>>, items: Vec<Json<'_>>, joins: Joins) {
+pub(in crate::wire) fn extend(known: &mut Vec<Json<'static>>, items: Vec<Json<'_>>, joins: Joins) {
     let mut items = items.into_iter();
     if let Some(last) = known.last_mut()
         && let Some(first) = items.next()
@@ -245,14 +245,73 @@ fn text_part(text: String) -> Json<'static> {
     ])
 }
 
+/// Adds the members of an object that comes in pieces; those that do not grow are
+/// replaced.
+pub(in crate::wire) fn collect(
+    places: &mut Members<Field>,
+    value: Json<'_>,
+    grows: impl Fn(&str) -> bool,
+) -> Result<(), FoldError> {
+    let members = match value {
+        Json::Null => return Ok(()),
+        Json::Object(members) => members,
+        Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            return Err(FoldError::Shape);
+        }
+    };
+    for (name, value) in members {
+        let (place, _is_new) = places.slot(&name)?;
+        if grows(&name) {
+            place.add(value, Joins::Never)?;
+        } else if !value.is_null() {
+            place.set(value);
+        }
+    }
+    Ok(())
+}
+
+/// Notes why a choice ended, where a chunk says it.
+pub(in crate::wire) fn set_reason(
+    known: &mut Option<String>,
+    value: Json<'_>,
+) -> Result<(), FoldError> {
+    match value {
+        Json::String(reason) if !reason.is_empty() => *known = Some(reason.into_owned()),
+        Json::String(_) | Json::Null => {}
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            return Err(FoldError::Shape);
+        }
+    }
+    Ok(())
+}
+
+/// Adds a member of a choice that has no place of its own: the last value that says
+/// something counts, and the ids of its tokens are a list that grows.
+pub(in crate::wire) fn add_extra(
+    places: &mut Members<Json<'static>>,
+    name: &str,
+    value: Json<'_>,
+) -> Result<(), FoldError> {
+    let (known, is_new) = places.slot(name)?;
+    match (&mut *known, value) {
+        (Json::Array(known), Json::Array(more)) if name == "token_ids" => {
+            extend(known, more, Joins::Never);
+        }
+        // Azure ends with an empty object where results stood before.
+        (_, value) if is_new || value.says_something() => *known = value.into_owned(),
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Takes a member out of an object.
-pub(super) fn pull<'a>(members: &mut Vec<Member<'a>>, name: &str) -> Option<Json<'a>> {
+pub(in crate::wire) fn pull<'a>(members: &mut Vec<Member<'a>>, name: &str) -> Option<Json<'a>> {
     let at = members.iter().position(|(member, _)| member == name)?;
     Some(members.remove(at).1)
 }
 
 /// Whether a value says something, as a dynamic language would have it.
-pub(super) fn is_truthy(value: &Json<'_>) -> bool {
+pub(in crate::wire) fn is_truthy(value: &Json<'_>) -> bool {
     match value {
         Json::Null => false,
         Json::Bool(value) => *value,
