@@ -32,6 +32,7 @@ fn entry(body: &[u8]) -> Entry {
             tenant: Some("acme".to_owned()),
             sketch: Some(vec![1, 2, 3]),
             generation: 7,
+            usage_beside: true,
         },
         body: Bytes::copy_from_slice(body),
     }

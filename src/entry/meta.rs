@@ -60,6 +60,19 @@ pub struct Meta {
     #[n(12)]
     #[cbor(with = "minicbor::bytes")]
     pub sketch: Option<Vec<u8>>,
+    /// The answer came as a stream that told its usage beside its last part, whether it
+    /// was asked for or not.
+    #[n(13)]
+    #[cbor(default, skip_if = "is_not_so")]
+    pub usage_beside: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the derived encoder's signature"
+)]
+const fn is_not_so(said: &bool) -> bool {
+    !*said
 }
 
 impl Meta {

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::choices::{Folding, facts};
-use super::{Adapter, Appraisal, Asking, Fold, Question, QuestionFacts};
+use super::{Adapter, Appraisal, Asking, Fold, Question, QuestionFacts, StreamFacts};
 use crate::key::{self, Bypass};
 use crate::policy::gate::{self, ChatFacts};
 use crate::wire::chat::{self, ChatFold};
-use crate::wire::choices;
+use crate::wire::choices::{self, UsageTold};
 use crate::wire::{Json, Operation};
 
 /// The adapter.
@@ -44,8 +44,14 @@ impl Adapter for Chat {
         Box::new(Folding::new(ChatFold::new()))
     }
 
-    fn replay(&self, answer: &Json<'_>, question: &QuestionFacts) -> Option<Vec<u8>> {
-        chat::replay(answer, question.wants_usage).ok()
+    fn replay(
+        &self,
+        answer: &Json<'_>,
+        question: &QuestionFacts,
+        came: StreamFacts,
+    ) -> Option<Vec<u8>> {
+        let usage = UsageTold::to(question.wants_usage, came.usage_beside);
+        chat::replay(answer, usage).ok()
     }
 
     fn appraise(&self, answer: &Bytes, question: &QuestionFacts) -> Appraisal {

@@ -1,7 +1,7 @@
 //! What adapters whose answers are a list of choices have in common: how a stream is
 //! read, and what is noted of an answer.
 
-use super::{AnswerFacts, Fold, Incomplete, Mark, Read, StreamEnd};
+use super::{AnswerFacts, Fold, Incomplete, Mark, Read, StreamEnd, StreamFacts};
 use crate::wire::Json;
 use crate::wire::chat::Answer;
 use crate::wire::choices::{self, Choice, Ending, FoldError, Seen, View};
@@ -45,6 +45,13 @@ impl<C: Choice + Send> Fold for Folding<C> {
 
     fn forget(&mut self) {
         self.0 = None;
+    }
+
+    fn facts(&self) -> StreamFacts {
+        let beside = self.0.as_ref().map(choices::Fold::tells_usage_beside);
+        StreamFacts {
+            usage_beside: beside.unwrap_or_default(),
+        }
     }
 
     fn finish(self: Box<Self>, end: StreamEnd) -> Result<Json<'static>, Incomplete> {

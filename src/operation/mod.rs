@@ -57,9 +57,14 @@ pub trait Adapter: Debug + Send + Sync {
     /// What a whole answer comes to: what is noted of it, and whether it may be stored.
     fn appraise(&self, answer: &Bytes, question: &QuestionFacts) -> Appraisal;
 
-    /// The stored form as the stream that was asked for, or `None` if it cannot be told
-    /// as one.
-    fn replay(&self, _answer: &Json<'_>, _question: &QuestionFacts) -> Option<Vec<u8>> {
+    /// The stored form of an answer that `came` so as the stream that is asked for, or
+    /// `None` if it cannot be told as one.
+    fn replay(
+        &self,
+        _answer: &Json<'_>,
+        _question: &QuestionFacts,
+        _came: StreamFacts,
+    ) -> Option<Vec<u8>> {
         None
     }
 
@@ -128,11 +133,24 @@ pub trait Fold: Send + Debug {
     /// apart, but there will be no answer.
     fn forget(&mut self);
 
+    /// What is to be known of how the answer came, to tell it as it came.
+    fn facts(&self) -> StreamFacts {
+        StreamFacts::default()
+    }
+
     /// The whole answer in the form that is stored.
     ///
     /// # Errors
     /// Why the stream is no whole answer.
     fn finish(self: Box<Self>, end: StreamEnd) -> Result<Json<'static>, Incomplete>;
+}
+
+/// What of a stream is not in the answer it came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamFacts {
+    /// It told its usage beside a part of the answer, as it does whether it is asked for
+    /// usage or not.
+    pub usage_beside: bool,
 }
 
 /// What a frame meant.

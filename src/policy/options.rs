@@ -6,6 +6,10 @@ use crate::wire::Operation;
 
 /// The configuration of this module.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own, by its own name"
+)]
 pub struct PolicyOptions {
     /// How long a completion is fresh. Default: 7 days.
     pub completion_ttl: Duration,

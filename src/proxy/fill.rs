@@ -167,7 +167,7 @@ impl Proxy {
                 took: began.elapsed(),
             };
             match &recorded {
-                Recorded::Answer(_) | Recorded::Nothing => bill.whole(),
+                Recorded::Answer(..) | Recorded::Nothing => bill.whole(),
                 Recorded::Cut(_) => bill.failed(Failure::Cut.as_str()),
             }
             // Told before those who wait are: who has the answer finds it counted.
@@ -222,8 +222,8 @@ impl Proxy {
 
     /// Ends the fill, and stores the answer if the gates let it.
     fn settle(&self, question: &Question, producer: Producer, recorded: Recorded, came: &Came) {
-        let text = match recorded {
-            Recorded::Answer(text) => text,
+        let (text, form) = match recorded {
+            Recorded::Answer(text, form) => (text, form),
             Recorded::Nothing => return producer.complete(None),
             Recorded::Cut(reason) => {
                 tracing::warn!(
@@ -234,7 +234,8 @@ impl Proxy {
                 return producer.fail(Failure::Cut);
             }
         };
-        let (entry, verdict) = self.weigh(question, text, came);
+        let (mut entry, verdict) = self.weigh(question, text, came);
+        entry.meta.usage_beside = form.usage_beside;
         match verdict {
             Ok(()) => {
                 let keep_for = freshness::keep_for(entry.fresh_for, &self.policy);

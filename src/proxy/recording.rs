@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use crate::flight::{Form, Piece};
-use crate::operation::{Adapter, Fold, Incomplete, Mark, StreamEnd};
+use crate::operation::{Adapter, Fold, Incomplete, Mark, StreamEnd, StreamFacts};
 use crate::wire::sse::FrameReader;
 
 /// An answer being read.
@@ -38,8 +38,8 @@ pub(super) struct Events {
 /// What a finished answer comes to.
 #[derive(Debug)]
 pub(super) enum Recorded {
-    /// The text of a whole answer, in the form that is stored.
-    Answer(Bytes),
+    /// The text of a whole answer, in the form that is stored, and how it came.
+    Answer(Bytes, StreamFacts),
     /// Nothing to keep, though the answer ended as the provider meant it to.
     Nothing,
     /// The provider's stream ended too early, and politely: it must not look whole.
@@ -100,7 +100,7 @@ impl Recording {
     /// The end of the bytes; `pieces` gets what had waited for more.
     pub(super) fn finish(self, pieces: &mut Vec<Piece>) -> Recorded {
         match self {
-            Self::Document { text } => Recorded::Answer(text.freeze()),
+            Self::Document { text } => Recorded::Answer(text.freeze(), StreamFacts::default()),
             Self::Passing => Recorded::Nothing,
             Self::Events(events) => events.finish(pieces),
         }
@@ -158,8 +158,9 @@ impl Events {
         } else {
             StreamEnd::Closed
         };
+        let came = self.fold.facts();
         match self.fold.finish(end) {
-            Ok(answer) => Recorded::Answer(answer.to_bytes().into()),
+            Ok(answer) => Recorded::Answer(answer.to_bytes().into(), came),
             Err(Incomplete::Cut(reason)) => Recorded::Cut(reason),
             Err(Incomplete::Odd(_)) => Recorded::Nothing,
         }

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::account::Account;
 use super::{Proxy, ProxyError, Question};
 use crate::backend::{Cached, Rendition, Worth};
+use crate::operation::StreamFacts;
 use crate::policy::{CacheStatus, freshness};
 use crate::usage::Saved;
 use crate::wire::json;
@@ -107,7 +108,11 @@ impl Proxy {
         let facts = &question.identified.facts;
         let render = || {
             let answer = json::parse(&cached.entry.body).ok()?;
-            question.adapter.replay(&answer, facts).map(Bytes::from)
+            let came = StreamFacts {
+                usage_beside: cached.entry.meta.usage_beside,
+            };
+            let stream = question.adapter.replay(&answer, facts, came);
+            stream.map(Bytes::from)
         };
         if facts.echo.is_some() {
             // It is this caller's alone.

@@ -93,6 +93,32 @@ on_each_store! {
         assert_eq!(house.ask(&asked).await.json()["usage"]["total_tokens"], 10);
     }
 
+    async fn usage_that_a_provider_tells_unasked_is_told_again(store) {
+        let house = House::start(store).await;
+        let whole = answer("unasked", "one two three");
+        let mut told = streamed(&whole);
+        told.last_mut().unwrap()["usage"] = whole["usage"].clone();
+        let mut events: Vec<String> = told.iter().map(event).collect();
+        events.push("data: [DONE]\n\n".to_owned());
+        house.upstream.next(Reply::stream(events.clone()));
+        let asked = question("unasked");
+        let miss = house.ask_stream(&asked).await;
+        assert_eq!(miss.text(), events.concat());
+        let hit = house.ask_stream(&asked).await;
+        assert_eq!(hit.x_cache(), "HIT");
+        assert_eq!(fold(&hit.events()), fold(&miss.events()));
+        let last = chunks(&hit.events()).pop().unwrap();
+        assert_eq!(last["choices"][0]["finish_reason"], "stop");
+        assert_eq!(last["usage"], whole["usage"]);
+        let apart = house.ask(&Form::StreamWithUsage.of(&asked)).await;
+        let told: Vec<_> = chunks(&apart.events());
+        let tells = told.iter().filter(|chunk| !chunk["usage"].is_null());
+        assert_eq!(tells.count(), 1);
+        assert_eq!(told.last().unwrap()["choices"], json!([]));
+        assert_eq!(house.ask(&asked).await.json()["usage"], whole["usage"]);
+        assert_eq!(house.upstream.calls(), 1);
+    }
+
     async fn a_provider_that_rejects_stream_options_is_asked_without(store) {
         let house = House::start(store).await;
         house.upstream.next(Reply::json(400, json!({"error": {

@@ -10,6 +10,9 @@ pub const PIECE_BYTES_MAX: usize = 16 * 1024;
 /// The members of an answer that are not repeated on its chunks.
 const NOT_REPEATED: [&str; 4] = ["choices", "moderation", "object", "usage"];
 
+/// How every chunk ends.
+const END: &[u8] = b"}\n\n";
+
 const NO_USAGE: &[u8] = b",\"usage\":null";
 
 /// A stream being written.
@@ -73,6 +76,16 @@ impl Chunks {
         self.close(Some(("usage", usage)));
     }
 
+    /// Tells the usage on the last chunk that was written.
+    pub(in crate::wire) fn usage_beside(&mut self, usage: &Json<'_>) {
+        let Some(open) = self.out.len().checked_sub(END.len()) else {
+            return;
+        };
+        self.out.truncate(open);
+        Object::continuing(&mut self.out).member("usage", usage);
+        self.out.extend_from_slice(END);
+    }
+
     fn close(&mut self, besides: Option<(&str, &Json<'_>)>) {
         self.out.push(b']');
         if let Some((name, value)) = besides {
@@ -81,7 +94,7 @@ impl Chunks {
         if self.include_usage {
             self.out.extend_from_slice(NO_USAGE);
         }
-        self.out.extend_from_slice(b"}\n\n");
+        self.out.extend_from_slice(END);
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Fold<C> {
     top: Members<Json<'static>>,
     choices: BTreeMap<u64, C>,
     usage: Option<Json<'static>>,
+    /// The usage stood in a chunk that had a part of a choice as well.
+    usage_beside: bool,
     moderation: Option<Json<'static>>,
     done: bool,
     /// Set for good by the first event that spoils the answer.
@@ -181,6 +183,7 @@ impl<C: Choice> Default for Fold<C> {
             top: Members::default(),
             choices: BTreeMap::new(),
             usage: None,
+            usage_beside: false,
             moderation: None,
             done: false,
             spoiled: None,
@@ -238,6 +241,12 @@ impl<C: Choice> Fold<C> {
             Ok(()) => Ok(Seen::Chunk),
             Err(error) => Err(self.spoil(error)),
         }
+    }
+
+    /// Whether the usage was told in a chunk with a part of a choice, as providers do
+    /// that tell it whether it is asked for or not.
+    pub const fn tells_usage_beside(&self) -> bool {
+        self.usage_beside
     }
 
     /// The whole answer.
@@ -318,6 +327,16 @@ impl<C: Choice> Fold<C> {
         let Json::Object(members) = chunk else {
             return Err(FoldError::Shape);
         };
+        let tells = |(name, value): &Member<'_>| {
+            let is_told = name == "usage" && !value.is_null();
+            let has_part = name == "choices" && value.says_something();
+            (is_told, has_part)
+        };
+        let told = members.iter().map(tells);
+        let (is_told, has_part) = told.fold((false, false), |(told, part), (tells, has)| {
+            (told || tells, part || has)
+        });
+        self.usage_beside |= is_told && has_part;
         for (name, value) in members {
             match name.as_ref() {
                 "choices" => self.choices(value)?,

@@ -11,7 +11,7 @@ mod chunk;
 use self::chunk::Logprobs;
 use crate::wire::Json;
 use crate::wire::choices::chunks::{Chunks, is_nothing, members, pieces};
-use crate::wire::choices::{Unreplayable, listed};
+use crate::wire::choices::{Unreplayable, UsageTold, listed};
 use crate::wire::json::Member;
 use crate::wire::sse::DONE;
 
@@ -39,15 +39,16 @@ const CHOICE_PLACED: [&str; 6] = [
     "text",
 ];
 
-/// The bytes of the whole stream, its end mark included. With `include_usage`,
+/// The bytes of the whole stream, its end mark included. Where usage is told apart,
 /// every chunk has `usage` and the last one tells it.
 ///
 /// # Errors
 /// If the answer is not one that could have been streamed.
-pub fn replay(stored: &Json<'_>, include_usage: bool) -> Result<Vec<u8>, Unreplayable> {
+pub fn replay(stored: &Json<'_>, usage: UsageTold) -> Result<Vec<u8>, Unreplayable> {
     let top = stored.as_object().ok_or(Unreplayable::NoChoices)?;
     let choices = choices(stored)?;
-    let mut chunks = Chunks::new(top, "chat.completion.chunk", include_usage);
+    let is_apart = usage == UsageTold::Apart;
+    let mut chunks = Chunks::new(top, "chat.completion.chunk", is_apart);
     for choice in &choices {
         chunks.role(choice);
     }
@@ -57,8 +58,10 @@ pub fn replay(stored: &Json<'_>, include_usage: bool) -> Result<Vec<u8>, Unrepla
     if let Some(moderation) = stored.get("moderation").filter(|value| !value.is_null()) {
         chunks.moderation(moderation);
     }
-    if include_usage {
-        chunks.usage(stored.get("usage").unwrap_or(&Json::Null));
+    match (usage, stored.get("usage")) {
+        (UsageTold::Apart, told) => chunks.usage(told.unwrap_or(&Json::Null)),
+        (UsageTold::Beside, Some(told)) => chunks.usage_beside(told),
+        (UsageTold::Beside, None) | (UsageTold::Nowhere, _) => {}
     }
     let mut stream = chunks.into_bytes();
     stream.extend_from_slice(DONE);

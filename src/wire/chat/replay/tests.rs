@@ -55,12 +55,15 @@ fn the_reference_vectors_are_written_byte_for_byte_and_read_back() {
     let vectors = parse(VECTORS.as_bytes()).unwrap();
     for (name, vector) in vectors.as_object().unwrap() {
         let stored = vector.get("stored").unwrap();
-        for (form, include_usage) in [("sse", true), ("sse_no_usage", false)] {
+        for (form, usage) in [
+            ("sse", UsageTold::Apart),
+            ("sse_no_usage", UsageTold::Nowhere),
+        ] {
             let expected = vector.get(form).unwrap().as_str().unwrap();
-            let stream = replay(stored, include_usage).unwrap();
+            let stream = replay(stored, usage).unwrap();
             assert_eq!(lines(&stream), lines(expected.as_bytes()), "{name} {form}");
         }
-        let again = folded(&replay(stored, true).unwrap());
+        let again = folded(&replay(stored, UsageTold::Apart).unwrap());
         assert_eq!(normal(&again), normal(stored), "{name}");
     }
     assert_eq!(vectors.as_object().unwrap().len(), 12);
@@ -115,7 +118,7 @@ fn long_text_is_cut_between_characters() {
         String::from_utf8(escaped).unwrap()
     );
     let stored = parse(stored.as_bytes()).unwrap();
-    let stream = replay(&stored, false).unwrap();
+    let stream = replay(&stored, UsageTold::Nowhere).unwrap();
     assert!(
         lines(&stream)
             .iter()
@@ -137,7 +140,7 @@ fn spoken_answers_survive() {
         "logprobs":null,"finish_reason":"stop"}]}"#,
     )
     .unwrap();
-    let stream = replay(&stored, false).unwrap();
+    let stream = replay(&stored, UsageTold::Nowhere).unwrap();
     let expected = [
         r#""delta":{"role":"assistant","content":null,"refusal":null}"#,
         r#""delta":{"audio":{"id":"audio_1","expires_at":1}}"#,
@@ -161,7 +164,7 @@ fn a_moderation_and_the_usage_come_last() {
         br#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"moderation":{"flagged":false}}"#,
     )
     .unwrap();
-    let lines = lines(&replay(&stored, true).unwrap());
+    let lines = lines(&replay(&stored, UsageTold::Apart).unwrap());
     assert_eq!(
         lines[lines.len() - 4..],
         [
@@ -178,7 +181,7 @@ fn odd_shapes_are_told_as_far_as_they_can_be() {
     let told = |choice: &str| {
         let text = format!(r#"{{"choices":[{choice}]}}"#);
         let stored = parse(text.as_bytes()).unwrap();
-        String::from_utf8(replay(&stored, false).unwrap()).unwrap()
+        String::from_utf8(replay(&stored, UsageTold::Nowhere).unwrap()).unwrap()
     };
     // Arguments as an object become text, an index of their own is not repeated.
     let text = told(
@@ -224,7 +227,7 @@ fn what_is_no_answer_cannot_be_told() {
         ),
     ] {
         let stored = parse(text.as_bytes()).unwrap();
-        assert_eq!(replay(&stored, true), Err(expected), "{text}");
+        assert_eq!(replay(&stored, UsageTold::Apart), Err(expected), "{text}");
     }
 }
 
@@ -427,22 +430,23 @@ fn without_blank_logprobs(mut answer: Json<'static>) -> Json<'static> {
 proptest! {
     #[test]
     fn folding_a_replay_gives_the_answer_back(answer in any_answer()) {
-        let stream = replay(&answer, true).unwrap();
+        let stream = replay(&answer, UsageTold::Apart).unwrap();
         let again = folded(&stream);
         prop_assert_eq!(
             without_blank_logprobs(normal(&again)),
             without_blank_logprobs(normal(&answer))
         );
         // What was folded once is told the same way for good.
-        let told = replay(&again, true).unwrap();
+        let told = replay(&again, UsageTold::Apart).unwrap();
         let twice = folded(&told);
-        prop_assert_eq!(replay(&twice, true).unwrap(), told);
+        prop_assert_eq!(replay(&twice, UsageTold::Apart).unwrap(), told);
         prop_assert_eq!(twice, again);
     }
 
     #[test]
-    fn nothing_makes_it_panic(answer in anything(), include_usage: bool) {
+    fn nothing_makes_it_panic(answer in anything(), asks: bool, beside: bool) {
+        let usage = UsageTold::to(asks, beside);
         let wrapped = object([("choices", Json::Array(vec![object([("message", answer.clone())])]))]);
-        let _may_fail = (replay(&answer, include_usage), replay(&wrapped, include_usage));
+        let _may_fail = (replay(&answer, usage), replay(&wrapped, usage));
     }
 }
