@@ -64,8 +64,42 @@ const MODERATION: Choices = &[
     ("odd", &["1", "null"]),
 ];
 
+const RESPONSE: Choices = &[
+    ("temperature", &["1", "0.5", "null", "1.0e0"]),
+    ("stream", &["true", "false"]),
+    ("stream_options", &[r#"{"include_obfuscation":true}"#]),
+    ("user", &[r#""u""#]),
+    ("metadata", &[r#"{"a":"b"}"#]),
+    ("store", &["true", "false", "null"]),
+    ("background", &["false"]),
+    ("safety_identifier", &[r#""s""#]),
+    ("prompt_cache_retention", &[r#""24h""#]),
+    ("include", &["[]", r#"["b","a"]"#]),
+    ("truncation", &[r#""disabled""#, r#""auto""#]),
+    (
+        "text",
+        &[
+            r#"{"format":{"type":"text"}}"#,
+            r#"{"format":{"type":"text"},"verbosity":"low"}"#,
+            r#"{"format":{"type":"json_schema","schema":{"z":1,"a":2}}}"#,
+        ],
+    ),
+    (
+        "tools",
+        &[
+            "[]",
+            r#"[{"type":"function","name":"f","parameters":{"z":1,"a":2},"cache_control":{}}]"#,
+        ],
+    ),
+    ("tool_choice", &[r#""auto""#, r#""none""#]),
+    ("parallel_tool_calls", &["true", "false"]),
+    ("max_output_tokens", &["9"]),
+    ("reasoning", &[r#"{"effort":"low"}"#, "null"]),
+    ("odd", &["1", "null"]),
+];
+
 /// An operation, what its requests begin with, and the members they may have.
-const FAMILIES: [(Operation, &str, Choices); 3] = [
+const FAMILIES: [(Operation, &str, Choices); 4] = [
     (
         Operation::Chat,
         r#""model":"m","messages":[{"role":"system","content":[{"type":"text","text":"s","cache_control":{}}]},{"role":"user","content":"hi"}]"#,
@@ -77,6 +111,11 @@ const FAMILIES: [(Operation, &str, Choices); 3] = [
         EMBEDDING,
     ),
     (Operation::Moderation, r#""input":"a""#, MODERATION),
+    (
+        Operation::Response,
+        r#""model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"s","cache_control":{}}]}]"#,
+        RESPONSE,
+    ),
 ];
 
 fn rules(kind: UpstreamKind) -> Rules {
@@ -92,11 +131,11 @@ fn question(
     let parts = |batch: Batch| (batch.shared, batch.items);
     match operation {
         Operation::Chat => chat::identify(body, rules(kind)).map(|one| (one, Vec::new())),
+        Operation::Response => response::identify(body, rules(kind)).map(|one| (one, Vec::new())),
         Operation::Embedding => embedding::identify(body, rules(kind)).map(parts),
         Operation::Moderation => moderation::identify(body, rules(kind)).map(parts),
         Operation::Models
         | Operation::Passthrough
-        | Operation::Response
         | Operation::Completion
         | Operation::Message
         | Operation::TokenCount
@@ -122,7 +161,7 @@ proptest! {
     #[test]
     fn what_is_told_of_a_member_is_what_the_key_does(
         picks in proptest::collection::vec((0_usize..5, any::<bool>()), 18),
-        family in 0_usize..3,
+        family in 0_usize..4,
         folds in 0_usize..2,
     ) {
         let (operation, start, choices) = FAMILIES[family];
@@ -186,6 +225,24 @@ fn marks_inside_are_told_with_their_place() {
 }
 
 #[test]
+fn what_goes_without_saying_in_a_response_is_told_with_its_place() {
+    let told = told(
+        Operation::Response,
+        r#"{"model":"m","input":[{"type":"message","role":"user","content":[
+            {"type":"input_text","text":"s","cache_control":{}}]}],"store":true,
+            "background":false,"text":{"format":{"type":"text"},"verbosity":"low"}}"#,
+        UpstreamKind::OpenAi,
+    );
+    assert_eq!(told.defaulted, ["input[0].type", "store", "text.format"]);
+    let fields: Vec<_> = told.left_out.iter().map(|out| out.field.as_str()).collect();
+    assert_eq!(fields, ["input[0].content[0].cache_control", "background"]);
+    assert_eq!(
+        text_of(&told.canonical),
+        r#"{"input":[{"content":"s","role":"user"}],"model":"m","text":{"verbosity":"low"}}"#
+    );
+}
+
+#[test]
 fn numbers_are_shown_in_one_spelling() {
     let shown = |temperature: &str| {
         let text = format!(r#"{{"model":"m","messages":[],"temperature":{temperature}}}"#);
@@ -208,7 +265,8 @@ fn numbers_are_shown_in_one_spelling() {
 
 #[test]
 fn every_member_that_is_out_has_a_reason() {
-    for name in chat::ASIDE.iter().chain(&embedding::ASIDE) {
+    let all = chat::ASIDE.iter().chain(&embedding::ASIDE);
+    for name in all.chain(&response::ASIDE) {
         if *name != "input" {
             assert_ne!(reason::of(name), reason::UNTOLD, "{name}");
         }

@@ -5,6 +5,14 @@ use crate::wire::Json;
 use super::canonical::Form;
 use super::{Bypass, Rules};
 
+/// The members of `stream_options` that only say what a stream carries along.
+/// Others are in the question.
+const STREAM_OPTIONS_ASIDE: [&str; 3] = [
+    "continuous_usage_stats",
+    "include_obfuscation",
+    "include_usage",
+];
+
 /// Whether a top-level field is meant for a gateway such as this one, not for
 /// the model. Such fields are out of the question, so they must not be forwarded.
 pub(super) fn is_control_field(name: &str) -> bool {
@@ -21,6 +29,28 @@ pub fn refuse_control_fields(body: &Json<'_>) -> Result<(), Bypass> {
         return Err(Bypass::ControlField);
     }
     Ok(())
+}
+
+/// Whether a member of a message, a part or a tool is but a mark for the
+/// provider's prefix cache. Only there: in a schema it is somebody's property.
+pub(super) fn is_hint(name: &str) -> bool {
+    matches!(name, "cache_control" | "prompt_cache_breakpoint")
+}
+
+/// What of `stream_options` is in the question; `None` if nothing is.
+pub(super) fn stream_options<'a>(value: &'a Json<'a>) -> Option<Form<'a>> {
+    let members: Vec<_> = value
+        .as_object()?
+        .iter()
+        .filter(|(name, _)| !STREAM_OPTIONS_ASIDE.contains(&name.as_ref()))
+        .map(|(name, value)| (name.as_ref(), as_written(value)))
+        .collect();
+    (!members.is_empty()).then_some(Form::Object(members))
+}
+
+/// The items of a member; none if it is missing or no array.
+pub(super) fn items<'a>(value: &'a Json<'a>, name: &str) -> &'a [Json<'a>] {
+    value.get(name).and_then(Json::as_array).unwrap_or_default()
 }
 
 /// A member that is there and not null.

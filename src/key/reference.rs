@@ -15,7 +15,7 @@ pub(super) fn contains_reference(value: &Json<'_>) -> bool {
 
 /// Whether a member points elsewhere: at a file by its id, or by an address in a
 /// member meant for addresses. A `data:` address is its own content.
-fn is_reference(name: &str, value: &Json<'_>) -> bool {
+pub(super) fn is_reference(name: &str, value: &Json<'_>) -> bool {
     let addresses = matches!(name, "url" | "uri" | "file_data" | "data")
         || name.ends_with("_url")
         || name.ends_with("_uri");

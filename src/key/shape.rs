@@ -33,3 +33,10 @@ pub(super) fn set<'a>(value: &'a Json<'a>) -> Form<'a> {
         Form::Set(items.iter().map(Form::Normal).collect())
     })
 }
+
+/// Whether a format is plain text and nothing else, which is what an answer has anyway.
+pub(super) fn is_text_format(value: &Json<'_>) -> bool {
+    value.as_object().is_some_and(|members| {
+        matches!(members, [(name, format)] if name == "type" && format.as_str() == Some("text"))
+    })
+}

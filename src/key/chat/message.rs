@@ -4,13 +4,7 @@
 use crate::wire::Json;
 
 use super::super::canonical::Form;
-use super::{as_written, each, object};
-
-/// Whether a member of a message, a part or a tool is but a mark for the
-/// provider's prefix cache. Only there: in a schema it is somebody's property.
-pub(in crate::key) fn is_hint(name: &str) -> bool {
-    matches!(name, "cache_control" | "prompt_cache_breakpoint")
-}
+use super::{as_written, each, is_hint, object};
 
 /// A message. With `folds`, a text alone is the same as a list of that one part;
 /// elsewhere chat templates tell them apart.

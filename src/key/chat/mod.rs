@@ -12,11 +12,9 @@ mod refuse;
 use crate::wire::Json;
 
 use super::canonical::{Form, same_number};
-use super::field::{as_written, is_control_field};
-use super::shape::{each, object, set};
+use super::field::{as_written, is_control_field, is_hint, stream_options};
+use super::shape::{each, is_text_format, object, set};
 use super::{Bypass, Canonical, Rules};
-
-pub(super) use message::is_hint;
 
 /// The documented fields that are in the question.
 pub(super) const QUESTION: [&str; 27] = [
@@ -66,14 +64,6 @@ pub(super) const ASIDE: [&str; 10] = [
     "store",
     "stream",
     "user",
-];
-
-/// The members of `stream_options` that only say what a stream carries along.
-/// Others are in the question.
-const STREAM_OPTIONS_ASIDE: [&str; 3] = [
-    "continuous_usage_stats",
-    "include_obfuscation",
-    "include_usage",
 ];
 
 /// The canonical question of a chat completion request.
@@ -178,26 +168,10 @@ impl Context {
     }
 }
 
-fn is_text_format(value: &Json<'_>) -> bool {
-    value.as_object().is_some_and(|members| {
-        matches!(members, [(name, format)] if name == "type" && format.as_str() == Some("text"))
-    })
-}
-
 fn is_text_only(value: &Json<'_>) -> bool {
     value
         .as_array()
         .is_some_and(|items| matches!(items, [only] if only.as_str() == Some("text")))
-}
-
-fn stream_options<'a>(value: &'a Json<'a>) -> Option<Form<'a>> {
-    let members: Vec<_> = value
-        .as_object()?
-        .iter()
-        .filter(|(name, _)| !STREAM_OPTIONS_ASIDE.contains(&name.as_ref()))
-        .map(|(name, value)| (name.as_ref(), as_written(value)))
-        .collect();
-    (!members.is_empty()).then_some(Form::Object(members))
 }
 
 fn tool<'a>(value: &'a Json<'a>) -> Form<'a> {

@@ -6,18 +6,10 @@
 use crate::wire::Json;
 
 use super::super::Bypass;
-use super::super::field::{given, names_one_model};
+use super::super::field::{given, items, names_one_model};
+use super::super::moment::is_volatile;
 use super::super::reference::contains_reference;
 use super::Rules;
-
-/// Parts of model names that search the web whenever they answer.
-const VOLATILE_MODELS: [&str; 3] = ["-search-preview", "-search-api", "-deep-research"];
-
-/// The suffix with which `OpenRouter` turns web search on for any model.
-const ONLINE_SUFFIX: &str = ":online";
-
-/// The fields that turn web search on by being there.
-const VOLATILE_FIELDS: [&str; 2] = ["web_search_options", "search_parameters"];
 
 /// What this request cannot be identified for, the plainest reason first.
 ///
@@ -70,25 +62,6 @@ fn stores(body: &Json<'_>) -> bool {
     given(body, "store").is_some_and(|value| value.as_bool() != Some(false))
 }
 
-fn is_volatile(body: &Json<'_>) -> bool {
-    let named = |name: &str| {
-        name.ends_with(ONLINE_SUFFIX) || VOLATILE_MODELS.iter().any(|part| name.contains(part))
-    };
-    let listed = items(body, "models")
-        .iter()
-        .filter_map(Json::as_str)
-        .any(named);
-    let web_plugin = items(body, "plugins")
-        .iter()
-        .any(|plugin| plugin.get("id").and_then(Json::as_str) == Some("web"));
-    body.get("model").and_then(Json::as_str).is_some_and(named)
-        || listed
-        || web_plugin
-        || VOLATILE_FIELDS
-            .iter()
-            .any(|name| given(body, name).is_some())
-}
-
 fn has_hosted_tool(body: &Json<'_>) -> bool {
     items(body, "tools")
         .iter()
@@ -108,9 +81,4 @@ fn speaks(body: &Json<'_>, messages: &[Json<'_>]) -> bool {
 /// Whether a message shows something that is not in the request itself.
 fn refers(message: &Json<'_>) -> bool {
     message.get("content").is_some_and(contains_reference)
-}
-
-/// The items of a member; none if it is missing or no array.
-fn items<'a>(value: &'a Json<'a>, name: &str) -> &'a [Json<'a>] {
-    value.get(name).and_then(Json::as_array).unwrap_or_default()
 }

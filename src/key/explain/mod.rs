@@ -7,8 +7,8 @@ mod reason;
 mod shown;
 
 use super::canonical::Form;
-use super::{Rules, chat};
-use super::{embedding, moderation};
+use super::field::is_hint;
+use super::{Rules, chat, embedding, moderation, response};
 use crate::wire::{Json, Operation};
 
 /// What of a request is in its key.
@@ -40,6 +40,7 @@ pub fn explain(operation: Operation, body: &Json<'_>, rules: Rules) -> Option<Ex
     };
     let (form, documented, input): (Form<'_>, &[&str], _) = match operation {
         Operation::Chat => (chat::form(body, rules)?, &chat::QUESTION, None),
+        Operation::Response => (response::form(body, rules)?, &response::QUESTION, None),
         Operation::Embedding => (
             embedding::form(body)?,
             &embedding::QUESTION,
@@ -52,7 +53,6 @@ pub fn explain(operation: Operation, body: &Json<'_>, rules: Rules) -> Option<Ex
         ),
         Operation::Models
         | Operation::Passthrough
-        | Operation::Response
         | Operation::Completion
         | Operation::Message
         | Operation::TokenCount
@@ -94,7 +94,7 @@ impl Explanation {
                     let path = format!("{path}.{name}");
                     match member(form, name) {
                         Some(form) => self.compare(value, form, &path),
-                        None if name == "detail" => self.defaulted.push(path),
+                        None if is_defaulted(&path, name, value) => self.defaulted.push(path),
                         None => self.leave_out(path, reason::of(name)),
                     }
                 }
@@ -107,7 +107,7 @@ impl Explanation {
             // One part of text is the text alone, and its marks are none of it.
             (Json::Array(items), Form::Text(_)) => {
                 let parts = items.iter().filter_map(Json::as_object).flatten();
-                for (name, _) in parts.filter(|(name, _)| chat::is_hint(name)) {
+                for (name, _) in parts.filter(|(name, _)| is_hint(name)) {
                     self.leave_out(format!("{path}[0].{name}"), reason::of(name));
                 }
             }
@@ -127,6 +127,13 @@ impl Explanation {
     fn leave_out(&mut self, field: String, why: &'static str) {
         self.left_out.push(LeftOut { field, why });
     }
+}
+
+/// Whether what is not in a form is so by default, and not out of the question.
+fn is_defaulted(path: &str, name: &str, value: &Json<'_>) -> bool {
+    name == "detail"
+        || path == "text.format"
+        || (name == "type" && value.as_str() == Some("message"))
 }
 
 fn member<'f, 'a>(form: &'f Form<'a>, name: &str) -> Option<&'f Form<'a>> {

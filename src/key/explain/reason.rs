@@ -19,6 +19,7 @@ pub(super) fn of(name: &str) -> &'static str {
             "it names the caller, and is not shown to the model"
         }
         "store" => "declining to keep the answer changes nothing of it; asking for it is a bypass",
+        "background" => "declining it changes nothing; asking for it is a bypass",
         "cache_control"
         | "prompt_cache_breakpoint"
         | "prompt_cache_key"
