@@ -4,12 +4,16 @@
 //! choices under it. Every refusal has a reason, and a refused answer still
 //! reaches the client as it came.
 
+mod response;
+
 use http::{HeaderMap, StatusCode, header};
 
 use crate::wire::Json;
 use crate::wire::json::parse;
 
 use super::PolicyOptions;
+
+pub use response::response;
 
 /// Why an answer is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -239,12 +243,18 @@ fn is_tool_call(call: &Json<'_>) -> bool {
     }
 }
 
-/// Whether a function has a name, and arguments that are JSON. Empty text is what
-/// upstreams send for no arguments; some send the object itself.
+/// Whether a text is what a function can be called with: JSON. Empty text is what
+/// upstreams send for no arguments.
+fn is_arguments(text: &str) -> bool {
+    text.trim_ascii().is_empty() || parse(text.as_bytes()).is_ok()
+}
+
+/// Whether a function has a name, and arguments that are JSON. Some upstreams send the
+/// object itself.
 fn is_call(function: &Json<'_>) -> bool {
     let arguments = match function.get("arguments") {
         None | Some(Json::Null | Json::Object(_)) => true,
-        Some(Json::String(text)) => text.trim_ascii().is_empty() || parse(text.as_bytes()).is_ok(),
+        Some(Json::String(text)) => is_arguments(text),
         Some(Json::Bool(_) | Json::Number(_) | Json::Array(_)) => false,
     };
     has_name(function) && arguments

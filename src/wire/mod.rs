@@ -1,5 +1,5 @@
-//! The shapes on the wire: JSON as it was written, event streams, chat answers in
-//! both their forms, lists of answers, vectors, errors, usage, operations, kinds of
+//! The shapes on the wire: JSON as it was written, event streams, chat answers and
+//! responses in both their forms, lists of answers, vectors, errors, usage, operations, kinds of
 //! upstream, trace context.
 //!
 //! Pure: nothing here does I/O, reads a clock or knows the rest of the program.
@@ -12,6 +12,8 @@ pub mod error;
 pub mod json;
 pub mod list;
 pub mod operation;
+pub mod pieces;
+pub mod response;
 pub mod sse;
 pub mod trace_context;
 pub mod upstream_kind;

@@ -3,10 +3,6 @@
 use crate::wire::Json;
 use crate::wire::json::{Member, write_string};
 
-/// The longest piece of text in one chunk, in bytes before escaping. A multiple
-/// of four, so that pieces of base64 can be decoded one by one.
-pub const PIECE_BYTES_MAX: usize = 16 * 1024;
-
 /// The members of an answer that are not repeated on its chunks.
 const NOT_REPEATED: [&str; 4] = ["choices", "moderation", "object", "usage"];
 
@@ -153,16 +149,6 @@ impl<'o> Object<'o> {
         write_string(name, self.out);
         self.out.push(b':');
     }
-}
-
-/// Cuts text into pieces of at most [`PIECE_BYTES_MAX`], between characters.
-pub(in crate::wire) fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (piece, after) = rest.split_at_checked(rest.floor_char_boundary(PIECE_BYTES_MAX))?;
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
-    })
 }
 
 /// The members of a value that is an object.

@@ -11,7 +11,6 @@ pub(in crate::wire) mod members;
 pub mod stream_options;
 mod usage_told;
 
-pub use chunks::PIECE_BYTES_MAX;
 pub use fold::{Choice, Ending, Fold, FoldError, Incomplete, Seen};
 pub use listed::{Unreplayable, listed};
 pub use stream_options::{View, ask_for_usage, hide_usage};

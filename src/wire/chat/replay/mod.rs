@@ -10,9 +10,10 @@ mod chunk;
 
 use self::chunk::Logprobs;
 use crate::wire::Json;
-use crate::wire::choices::chunks::{Chunks, is_nothing, members, pieces};
+use crate::wire::choices::chunks::{Chunks, is_nothing, members};
 use crate::wire::choices::{Unreplayable, UsageTold, listed};
 use crate::wire::json::Member;
+use crate::wire::pieces::pieces;
 use crate::wire::sse::DONE;
 
 /// The members of a message that have a place of their own in a stream.

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::chat::ChatFold;
-use crate::wire::choices::{Ending, PIECE_BYTES_MAX};
+use crate::wire::choices::Ending;
 use crate::wire::json::parse;
+use crate::wire::pieces::PIECE_BYTES_MAX;
 use crate::wire::sse::FrameReader;
 
 const VECTORS: &str = include_str!("../../../../tests/fixtures/chat_vectors.json");
