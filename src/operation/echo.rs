@@ -12,6 +12,11 @@ impl Echo {
         (!members.is_empty()).then_some(Self(members))
     }
 
+    /// Whether it has a member.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// The value of a member as JSON.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut members = self.0.iter();

@@ -16,9 +16,11 @@ mod embedding;
 mod models;
 mod moderation;
 mod no_stream;
+mod response;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -88,6 +90,18 @@ pub trait Adapter: Debug + Send + Sync {
     /// An error in the middle of a stream, as the family's clients understand it.
     fn error_event(&self, error: &ErrorBody<'_>) -> Bytes {
         sse::error_frame(error)
+    }
+
+    /// The same behind so many frames, where the family numbers its events.
+    fn error_event_behind(&self, _frames: u64, error: &ErrorBody<'_>) -> Bytes {
+        self.error_event(error)
+    }
+
+    /// How long the provider keeps an answer under its id, so that it can be referred to
+    /// and taken back by that; `None` if it does not. The answer is not fresh for longer,
+    /// whatever is configured.
+    fn kept_for(&self, _answer: &[u8]) -> Option<Duration> {
+        None
     }
 }
 
@@ -245,7 +259,6 @@ pub enum Family {
 pub fn family(operation: Operation) -> Option<Family> {
     match operation {
         Operation::Passthrough
-        | Operation::Response
         | Operation::Completion
         | Operation::Message
         | Operation::TokenCount
@@ -254,6 +267,7 @@ pub fn family(operation: Operation) -> Option<Family> {
         | Operation::Translation
         | Operation::Speech => None,
         Operation::Chat => Some(Family::One(&chat::Chat)),
+        Operation::Response => Some(Family::One(&response::Response)),
         Operation::Models => Some(Family::One(&models::Models)),
         Operation::Embedding => Some(Family::Many(&embedding::Embedding)),
         Operation::Moderation => Some(Family::Many(&moderation::Moderation)),

@@ -293,12 +293,15 @@ impl Proxy {
         if verdict.is_ok() {
             meta.sketch = self.sketch(&question.request, question.adapter.operation());
         }
+        let fresh_for = self.fresh_for(&question.request, question.adapter.operation());
+        let body = appraisal.stored.unwrap_or(text);
+        let kept_for = question.adapter.kept_for(&body);
         let entry = Entry {
             operation: question.adapter.operation(),
             stored_at: question.request.began,
-            fresh_for: self.fresh_for(&question.request, question.adapter.operation()),
+            fresh_for: kept_for.map_or(fresh_for, |most| fresh_for.min(most)),
             meta,
-            body: appraisal.stored.unwrap_or(text),
+            body,
         };
         (entry, verdict)
     }

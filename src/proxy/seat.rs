@@ -302,6 +302,7 @@ pub(super) fn relay(
         account,
         view,
         form: head.form,
+        told: 0,
     };
     let body = stream::unfold(Some(reading), Reading::step).fuse().boxed();
     Reply {
@@ -319,6 +320,8 @@ struct Reading {
     account: Account,
     view: View,
     form: Form,
+    /// How many pieces this client has been given: of a stream, its frames.
+    told: u64,
 }
 
 type Step = (Result<bytes::Bytes, ProxyError>, Option<Reading>);
@@ -330,6 +333,7 @@ impl Reading {
             match this.cursor.next().await {
                 Some(Ok(piece)) => {
                     if let Some(bytes) = this.view(piece) {
+                        this.told += 1;
                         this.account.sent(bytes.len());
                         return Some((Ok(bytes), Some(this)));
                     }
@@ -387,7 +391,7 @@ impl Reading {
                     code: Some(error.code()),
                 };
                 match self.view.adapter {
-                    Some(adapter) => (Ok(adapter.error_event(&body)), None),
+                    Some(adapter) => (Ok(adapter.error_event_behind(self.told, &body)), None),
                     None => (Err(error), None),
                 }
             }
