@@ -11,6 +11,7 @@ pub mod embedding;
 pub mod error;
 pub mod json;
 pub mod list;
+pub mod message;
 pub mod operation;
 pub mod pieces;
 pub mod response;
