@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::dialect::Said;
 use crate::access::session::SessionError;
 use crate::access::{Denied, Role, TokenFault};
 use crate::backend::{BackendError, PurgeError};
@@ -406,6 +407,7 @@ impl IntoResponse for ApiError {
             body.to_bytes(),
         )
             .into_response();
+        response.extensions_mut().insert(Said { message, code });
         let headers = response.headers_mut();
         if self.is_final() {
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));

@@ -13,6 +13,7 @@ use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::dialect::Dialect;
 use super::error::ApiError;
 use super::{ApiState, admin, routes};
 
@@ -62,16 +63,17 @@ pub(super) fn wrap(router: Router<ApiState>) -> Router<ApiState> {
         }))
 }
 
-/// Gives the request an id and the response the same.
+/// Gives the request an id and the response the same, and sees to it that an error is
+/// told in the dialect of its path, wherever it comes from.
 async fn identify(ids: Arc<RequestIds>, mut request: Request, next: Next) -> Response {
     let id = ids.next();
-    let header = HeaderValue::try_from(&id);
-    request.extensions_mut().insert(RequestId(id));
+    let dialect = Dialect::at(request.uri().path());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
-    if let Ok(header) = header {
+    if let Ok(header) = HeaderValue::try_from(&id) {
         response.headers_mut().insert(X_REQUEST_ID, header);
     }
-    response
+    dialect.tell(response, &id)
 }
 
 async fn check_head(request: Request, next: Next) -> Response {

@@ -9,6 +9,7 @@ mod alerts;
 mod browser;
 mod conditional;
 mod connection;
+mod dialect;
 pub mod error;
 mod guard;
 mod inbound;

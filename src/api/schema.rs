@@ -2,6 +2,8 @@
 //!
 //! They describe and are not read: what a client sends goes on as it came.
 
+pub mod messages;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

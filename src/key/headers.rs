@@ -37,7 +37,7 @@ pub fn credential_names() -> impl Iterator<Item = HeaderName> {
 }
 
 /// Headers that are out of the key by name.
-const ASIDE: [&str; 62] = [
+const ASIDE: [&str; 63] = [
     // Transport (RFC 9110, RFC 9112) and what hangs on the connection.
     "connection",
     "content-encoding",
@@ -76,6 +76,8 @@ const ASIDE: [&str; 62] = [
     "save-data",
     "upgrade-insecure-requests",
     "x-requested-with",
+    // A page's word that it knows its credential to be public.
+    "anthropic-dangerous-direct-browser-access",
     // The name of the calling application, for an aggregator's statistics.
     "http-referer",
     "x-openrouter-categories",
@@ -111,7 +113,7 @@ const ASIDE: [&str; 62] = [
 ];
 
 /// Beginnings of names that are out of the key.
-const ASIDE_PREFIXES: [&str; 13] = [
+const ASIDE_PREFIXES: [&str; 14] = [
     "accept-",
     "cf-",
     "fly-",
@@ -120,6 +122,8 @@ const ASIDE_PREFIXES: [&str; 13] = [
     "x-amzn-",
     "x-b3-",
     "x-cache-",
+    // The names of a session and its agents, for the provider's statistics.
+    "x-claude-code-",
     "x-datadog-",
     "x-envoy-",
     "x-forwarded-",
@@ -211,6 +215,8 @@ mod tests {
     fn what_travels_with_a_request_is_not() {
         for name in [
             "accept",
+            "anthropic-dangerous-direct-browser-access",
+            "x-claude-code-session-id",
             "accept-encoding",
             "accept-language",
             "baggage",

@@ -19,6 +19,7 @@ pub mod fingerprint;
 mod frame;
 pub mod headers;
 mod mac;
+pub mod message;
 pub mod moderation;
 mod moment;
 mod reference;

@@ -13,10 +13,12 @@ mod chat;
 mod choices;
 mod echo;
 mod embedding;
+mod message;
 mod models;
 mod moderation;
 mod no_stream;
 mod response;
+mod token_count;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -260,14 +262,14 @@ pub fn family(operation: Operation) -> Option<Family> {
     match operation {
         Operation::Passthrough
         | Operation::Completion
-        | Operation::Message
-        | Operation::TokenCount
         | Operation::Rerank
         | Operation::Transcription
         | Operation::Translation
         | Operation::Speech => None,
         Operation::Chat => Some(Family::One(&chat::Chat)),
         Operation::Response => Some(Family::One(&response::Response)),
+        Operation::Message => Some(Family::One(&message::Message)),
+        Operation::TokenCount => Some(Family::One(&token_count::TokenCount)),
         Operation::Models => Some(Family::One(&models::Models)),
         Operation::Embedding => Some(Family::Many(&embedding::Embedding)),
         Operation::Moderation => Some(Family::Many(&moderation::Moderation)),

@@ -4,6 +4,7 @@
 //! choices under it. Every refusal has a reason, and a refused answer still
 //! reaches the client as it came.
 
+pub mod message;
 mod response;
 
 use http::{HeaderMap, StatusCode, header};

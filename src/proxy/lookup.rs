@@ -16,6 +16,9 @@ use crate::upstream::{Call, CallBody, Upstream};
 /// How long the provider may take to say whether it accepts a credential.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What Anthropic's API wants to be told with every credential, and with some of them.
+const ANTHROPICS: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+
 /// What a look-up found.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -187,7 +190,7 @@ impl Proxy {
         let credentials: HeaderMap = request
             .iter()
             .filter(|(name, _)| {
-                headers::role(name) == Role::Credential || name.as_str() == "anthropic-version"
+                headers::role(name) == Role::Credential || ANTHROPICS.contains(&name.as_str())
             })
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();

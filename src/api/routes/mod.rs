@@ -5,6 +5,7 @@ mod chat;
 mod docs;
 mod embeddings;
 mod health;
+mod messages;
 mod metrics;
 mod models;
 mod moderations;
@@ -32,6 +33,7 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
         .merge(chat::router())
         .merge(embeddings::router())
         .merge(moderations::router())
+        .merge(messages::router())
         .merge(models::router())
         .merge(organization::router())
         .merge(health::router())
@@ -46,6 +48,7 @@ pub(super) fn router() -> Router<ApiState> {
         .merge(chat::aliases())
         .merge(embeddings::aliases())
         .merge(moderations::aliases())
+        .merge(messages::aliases())
         .merge(models::aliases())
         .merge(organization::aliases())
         .merge(docs::router())

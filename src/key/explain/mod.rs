@@ -8,7 +8,7 @@ mod shown;
 
 use super::canonical::Form;
 use super::field::is_hint;
-use super::{Rules, chat, embedding, moderation, response};
+use super::{Rules, chat, embedding, message, moderation, response};
 use crate::wire::{Json, Operation};
 
 /// What of a request is in its key.
@@ -51,11 +51,12 @@ pub fn explain(operation: Operation, body: &Json<'_>, rules: Rules) -> Option<Ex
             &["model"],
             body.get("input"),
         ),
+        Operation::Message | Operation::TokenCount => {
+            (message::form(body, rules)?, &message::QUESTION, None)
+        }
         Operation::Models
         | Operation::Passthrough
         | Operation::Completion
-        | Operation::Message
-        | Operation::TokenCount
         | Operation::Rerank
         | Operation::Transcription
         | Operation::Translation
