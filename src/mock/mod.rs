@@ -1,9 +1,9 @@
 //! The built-in scripted upstream: for the demo, tests and benchmarks.
 //!
-//! It speaks as much of the `OpenAI` API as a client notices, needs no network and
-//! no key, and answers the same request with the same words. What differs from
-//! call to call, as with a real provider, is `id` and `created`: two answers with
-//! one id are one answer.
+//! It speaks as much of the `OpenAI` API, and of Anthropic's Messages, as a client
+//! notices, needs no network and no key, and answers the same request with the same
+//! words. What differs from call to call, as with a real provider, is `id` and
+//! `created`: two answers with one id are one answer.
 //!
 //! The model `mock-refusal` refuses, the key `sk-invalid` is refused. `GET /__calls`
 //! tells what was asked, and how many items of embeddings were answered; `POST
@@ -12,6 +12,7 @@
 mod books;
 mod embeddings;
 mod fail;
+mod messages;
 mod moderations;
 mod options;
 mod refusal;
@@ -30,7 +31,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use futures_util::stream::{self, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -39,11 +40,12 @@ pub use fail::{Fail, UnknownFail};
 pub use options::MockOptions;
 
 use books::{Books, Call};
+use messages::Message;
 use refusal::Refusal;
-use script::Script;
+use script::{Event, Script};
 
 /// The key that is refused, so that a refusal can be tried out.
-const REFUSED_KEY: &str = "Bearer sk-invalid";
+const REFUSED_KEY: &str = "sk-invalid";
 
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -104,15 +106,21 @@ async fn answer(State(mock): State<Mock>, request: Request) -> Response {
     }
     let call = mock.books.enter(request.uri().path());
     let id = format!("req_{}", call.name());
+    let is_anthropics = request.uri().path().starts_with("/v1/messages");
     let answered = attempt(&mock, request, call).await;
-    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(refusal) if is_anthropics => refusal.into_anthropics(&id),
+        Err(refusal) => refusal.into_response(),
+    };
     let headers = response.headers_mut();
     for (name, value) in LIMITS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let took = HeaderValue::try_from(mock.options.ttfb.as_millis().to_string());
     for (name, value) in [
-        ("x-request-id", HeaderValue::try_from(id)),
+        ("x-request-id", HeaderValue::try_from(&id)),
+        ("request-id", HeaderValue::try_from(&id)),
         ("openai-processing-ms", took),
     ] {
         if let Ok(value) = value {
@@ -130,8 +138,7 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
     let body = to_bytes(body, REQUEST_BYTES_MAX)
         .await
         .map_err(|error| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string(), None))?;
-    let key = head.headers.get(AUTHORIZATION);
-    if key.is_some_and(|key| key == REFUSED_KEY) {
+    if brings_refused_key(&head.headers) {
         let message = "Incorrect API key provided: sk-invalid.";
         let code = Some("invalid_api_key");
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, message, code));
@@ -149,12 +156,18 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
     }
     let path = head.uri.path();
     match path {
-        "/v1/chat/completions" | "/v1/embeddings" | "/v1/moderations"
+        "/v1/chat/completions"
+        | "/v1/embeddings"
+        | "/v1/moderations"
+        | "/v1/messages"
+        | "/v1/messages/count_tokens"
             if head.method != Method::POST =>
         {
             Err(wrong_method(&head.method, path))
         }
         "/v1/chat/completions" => chat(mock, &body, call).await,
+        "/v1/messages" => message(mock, &body, call).await,
+        "/v1/messages/count_tokens" => Ok(document(&messages::count(&body)?)),
         "/v1/embeddings" => Ok(json_text(embeddings::answer(&body, &call)?)),
         "/v1/moderations" => Ok(document(&moderations::answer(&body, &call)?)),
         "/v1/models" if head.method == Method::GET => {
@@ -179,29 +192,57 @@ async fn chat(mock: &Mock, body: &[u8], call: Call) -> Result<Response, Refusal>
     let script = Script::of(body, &call)?;
     let pause = mock.options.pause();
     if script.streams() {
-        let started = Instant::now();
-        let events = stream::iter(script.events()).then(move |event| {
-            // The call goes on as long as its stream.
-            let _answered = &call;
-            // Counted from the start: pauses one by one would add up what each
-            // oversleeps.
-            let due = pause
-                .filter(|_| 0 < event.tokens_so_far)
-                .map(|pause| started + pause * event.tokens_so_far);
-            async move {
-                if let Some(due) = due {
-                    sleep_until(due).await;
-                }
-                Ok::<Bytes, Infallible>(event.bytes)
-            }
-        });
-        let content_type = [(CONTENT_TYPE, "text/event-stream; charset=utf-8")];
-        return Ok((content_type, Body::from_stream(events)).into_response());
+        return Ok(told(script.events(), pause, call));
     }
     if let Some(pause) = pause {
         sleep(pause * script.tokens()).await;
     }
     Ok(json_text(script.document()))
+}
+
+async fn message(mock: &Mock, body: &[u8], call: Call) -> Result<Response, Refusal> {
+    let message = Message::of(body, &call)?;
+    let pause = mock.options.pause();
+    if message.streams() {
+        return Ok(told(message.events(), pause, call));
+    }
+    if let Some(pause) = pause {
+        sleep(pause * message.tokens()).await;
+    }
+    Ok(document(&message.document()))
+}
+
+/// Events, with a pause before each token.
+fn told(events: Vec<Event>, pause: Option<Duration>, call: Call) -> Response {
+    let started = Instant::now();
+    let events = stream::iter(events).then(move |event| {
+        // The call goes on as long as its stream.
+        let _answered = &call;
+        // Counted from the start: pauses one by one would add up what each
+        // oversleeps.
+        let due = pause
+            .filter(|_| 0 < event.tokens_so_far)
+            .map(|pause| started + pause * event.tokens_so_far);
+        async move {
+            if let Some(due) = due {
+                sleep_until(due).await;
+            }
+            Ok::<Bytes, Infallible>(event.bytes)
+        }
+    });
+    let content_type = [(CONTENT_TYPE, "text/event-stream; charset=utf-8")];
+    (content_type, Body::from_stream(events)).into_response()
+}
+
+/// Whether the key is the refused one, wherever a client puts it.
+fn brings_refused_key(headers: &HeaderMap) -> bool {
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    bearer == Some(REFUSED_KEY)
+        || headers
+            .get("x-api-key")
+            .is_some_and(|key| key == REFUSED_KEY)
 }
 
 fn model(id: &str) -> Value {

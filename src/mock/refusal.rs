@@ -5,6 +5,8 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
+use crate::wire::message::Problem;
+
 /// An error, as the real one writes it.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -50,6 +52,21 @@ impl Refusal {
     pub(super) fn scripted(status: StatusCode) -> Self {
         let code = (status == StatusCode::TOO_MANY_REQUESTS).then_some("rate_limit_exceeded");
         Self::new(status, "The scripted upstream fails, as told.", code)
+    }
+}
+
+impl Refusal {
+    /// The same as Anthropic's API writes it.
+    pub(super) fn into_anthropics(self, id: &str) -> Response {
+        let problem = Problem {
+            kind: Problem::kind_of(self.status.as_u16()),
+            message: &self.message,
+            request_id: Some(id),
+        };
+        let body = problem.to_bytes();
+        let mut response = self.into_response();
+        *response.body_mut() = body.into();
+        response
     }
 }
 

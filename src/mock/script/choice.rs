@@ -167,7 +167,8 @@ fn call(
     (form, cut(&arguments))
 }
 
-fn words(seed: &[u8; 32], index: u32) -> Vec<Cow<'static, str>> {
+/// What is said to a question with this seed.
+pub(in crate::mock) fn words(seed: &[u8; 32], index: u32) -> Vec<Cow<'static, str>> {
     let index = usize::try_from(index).unwrap_or_default();
     seed.iter()
         .take(LENGTH)
@@ -180,7 +181,8 @@ fn words(seed: &[u8; 32], index: u32) -> Vec<Cow<'static, str>> {
         .collect()
 }
 
-fn cut(text: &str) -> Vec<Cow<'static, str>> {
+/// JSON in pieces of a token each.
+pub(in crate::mock) fn cut(text: &str) -> Vec<Cow<'static, str>> {
     let letters: Vec<char> = text.chars().collect();
     letters
         .chunks(PIECE_CHARS)

@@ -13,6 +13,10 @@ use super::refusal::Refusal;
 use choice::{Choice, Form};
 use question::Question;
 
+pub(super) use choice::{cut, words};
+pub(super) use events::Event;
+pub(super) use sample::sample;
+
 /// One answer to a chat completion.
 #[derive(Debug)]
 pub(super) struct Script {

@@ -9,7 +9,7 @@ const DEPTH_MAX: usize = 16;
 ///
 /// Knows what structured outputs allow: types, `enum`, `const`, `anyOf` and
 /// references into the schema itself.
-pub(super) fn sample(schema: &Value, words: &str) -> Value {
+pub(in crate::mock) fn sample(schema: &Value, words: &str) -> Value {
     Sampler {
         root: schema,
         words,
