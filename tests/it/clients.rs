@@ -77,6 +77,16 @@ on_each_store! {
         run(&house, &node(), &root().join("target/clients/node/check.mjs")).await;
     }
 
+    async fn anthropics_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
+        let house = House::start(store).await;
+        run(&house, &python(), &root().join("tests/clients/python/messages.py")).await;
+    }
+
+    async fn anthropics_node_sdk_cannot_tell_a_hit_from_a_miss(store) {
+        let house = House::start(store).await;
+        run(&house, &node(), &root().join("target/clients/node/messages.mjs")).await;
+    }
+
     async fn the_python_sdk_gets_every_bit_of_a_vector(store) {
         let house = House::start(store).await;
         run(&house, &python(), &root().join("tests/clients/python/embeddings.py")).await;

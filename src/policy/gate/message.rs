@@ -22,9 +22,11 @@ pub fn message(answer: &Json<'_>) -> Result<(), Refusal> {
         .get("content")
         .and_then(Json::as_array)
         .ok_or(Refusal::WrongShape)?;
-    check_stop(answer.get("stop_reason").and_then(Json::as_str))?;
+    let stop_reason = answer.get("stop_reason").and_then(Json::as_str);
+    check_stop(stop_reason)?;
     content.iter().try_for_each(check_block)?;
-    if content.iter().any(says_something) {
+    // One that began with the caller's own stop sequence is whole without a word.
+    if stop_reason == Some("stop_sequence") || content.iter().any(says_something) {
         Ok(())
     } else {
         Err(Refusal::Empty)
@@ -167,6 +169,12 @@ mod tests {
         ] {
             assert_eq!(with("\"tool_use\"", content), judgement, "{content}");
         }
+    }
+
+    #[test]
+    fn nothing_before_the_stop_sequence_is_an_answer() {
+        assert_eq!(with("\"stop_sequence\"", "[]"), Ok(()));
+        assert_eq!(with("\"end_turn\"", "[]"), Err(Refusal::Empty));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod damage;
 mod embeddings;
 mod http;
 mod keys;
+mod messages;
 mod moderations;
 mod redis;
 mod scratch;
@@ -29,6 +30,9 @@ pub(crate) use embeddings::{
 };
 pub(crate) use http::{Client, Ending, Live, Request, Response};
 pub(crate) use keys::{ApiKey, MASTER, OPERATOR};
+pub(crate) use messages::{
+    MESSAGES, fold_message, message, message_answer, message_events, message_question,
+};
 pub(crate) use moderations::verdicts;
 pub(crate) use redis::{Redis, free_port};
 pub(crate) use scratch::Scratch;

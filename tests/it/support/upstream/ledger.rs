@@ -22,9 +22,12 @@ impl Reply {
             let count = usage.pointer(path).and_then(Value::as_u64);
             count.unwrap_or_default()
         };
+        // Anthropic's are not part of the input they are told beside.
+        let apart = count("/cache_read_input_tokens") + count("/cache_creation_input_tokens");
         Billed {
-            input: count("/prompt_tokens") + count("/input_tokens"),
-            cached_input: count("/prompt_tokens_details/cached_tokens"),
+            input: count("/prompt_tokens") + count("/input_tokens") + apart,
+            cached_input: count("/prompt_tokens_details/cached_tokens")
+                + count("/cache_read_input_tokens"),
             output: count("/completion_tokens") + count("/output_tokens"),
             reasoning: count("/completion_tokens_details/reasoning_tokens"),
         }

@@ -47,7 +47,8 @@ fn choose(request: &Recorded, state: &State) -> Reply {
     }
     let credential = request
         .header("authorization")
-        .and_then(|value| value.strip_prefix("Bearer "));
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .or_else(|| request.header("x-api-key"));
     if credential.is_some_and(|credential| script.refused.contains(credential)) {
         return Reply::error(401, "invalid_api_key");
     }

@@ -5,12 +5,17 @@ use serde_json::{Value, json};
 use super::{Recorded, Reply};
 use crate::support::chat::{answer, streamed, with_usage};
 use crate::support::embeddings::{EmbeddingStyle, items};
+use crate::support::messages::{message_answer, message_events};
 use crate::support::moderations::verdicts;
 
 /// A good answer to the call of this number.
 pub(super) fn usual(request: &Recorded, number: usize, style: EmbeddingStyle) -> Reply {
     match operation(request) {
         "/v1/chat/completions" => chat(&request.json(), number),
+        "/v1/messages" => message(&request.json(), number),
+        "/v1/messages/count_tokens" => {
+            Reply::json(200, json!({"input_tokens": 10 + number}).to_string())
+        }
         "/v1/embeddings" => Reply::json(200, style.answer(&request.json())),
         "/v1/moderations" => {
             let mut whole = verdicts(&request.json());
@@ -62,4 +67,15 @@ fn chat(asked: &Value, number: usize) -> Reply {
         chunks = with_usage(chunks, &whole);
     }
     Reply::chunks(&chunks)
+}
+
+/// Another message each time.
+fn message(asked: &Value, number: usize) -> Reply {
+    let content = json!([{"type": "text", "text": format!("answer {number}")}]);
+    let whole = message_answer(&format!("msg_{number}"), &content, "end_turn");
+    if asked["stream"] == true {
+        Reply::stream(message_events(&whole))
+    } else {
+        Reply::json(200, whole.to_string())
+    }
 }
