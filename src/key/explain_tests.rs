@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Batch, Bypass, Canonical};
+use super::super::{Batch, Bypass, Canonical, generation};
 use super::*;
 use crate::wire::UpstreamKind;
 use crate::wire::json::parse;
@@ -98,8 +98,22 @@ const RESPONSE: Choices = &[
     ("odd", &["1", "null"]),
 ];
 
+const COMPLETION: Choices = &[
+    ("best_of", &["1", "3", "null"]),
+    ("echo", &["false", "true"]),
+    ("logprobs", &["0", "null"]),
+    ("max_tokens", &["16", "1.6e1", "9"]),
+    ("n", &["1", "2", "null"]),
+    ("stop", &[r#""x""#, r#"["b","a"]"#]),
+    ("stream", &["true"]),
+    ("stream_options", &[r#"{"include_usage":true}"#]),
+    ("suffix", &[r#""""#]),
+    ("top_k", &["5", "null"]),
+    ("user", &[r#""u""#]),
+];
+
 /// An operation, what its requests begin with, and the members they may have.
-const FAMILIES: [(Operation, &str, Choices); 4] = [
+const FAMILIES: [(Operation, &str, Choices); 5] = [
     (
         Operation::Chat,
         r#""model":"m","messages":[{"role":"system","content":[{"type":"text","text":"s","cache_control":{}}]},{"role":"user","content":"hi"}]"#,
@@ -115,6 +129,11 @@ const FAMILIES: [(Operation, &str, Choices); 4] = [
         Operation::Response,
         r#""model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"s","cache_control":{}}]}]"#,
         RESPONSE,
+    ),
+    (
+        Operation::Completion,
+        r#""model":"m","prompt":["a"]"#,
+        COMPLETION,
     ),
 ];
 
@@ -132,11 +151,13 @@ fn question(
     match operation {
         Operation::Chat => chat::identify(body, rules(kind)).map(|one| (one, Vec::new())),
         Operation::Response => response::identify(body, rules(kind)).map(|one| (one, Vec::new())),
+        Operation::Completion => {
+            completion::identify(body, rules(kind)).map(|one| (one, Vec::new()))
+        }
         Operation::Embedding => embedding::identify(body, rules(kind)).map(parts),
         Operation::Moderation => moderation::identify(body, rules(kind)).map(parts),
         Operation::Models
         | Operation::Passthrough
-        | Operation::Completion
         | Operation::Message
         | Operation::TokenCount
         | Operation::Rerank
@@ -265,7 +286,7 @@ fn numbers_are_shown_in_one_spelling() {
 
 #[test]
 fn every_member_that_is_out_has_a_reason() {
-    let all = chat::ASIDE.iter().chain(&embedding::ASIDE);
+    let all = generation::ASIDE.iter().chain(&embedding::ASIDE);
     for name in all.chain(&response::ASIDE) {
         if *name != "input" {
             assert_ne!(reason::of(name), reason::UNTOLD, "{name}");

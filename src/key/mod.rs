@@ -12,11 +12,13 @@
 pub mod bypass;
 pub mod canonical;
 pub mod chat;
+pub mod completion;
 pub mod embedding;
 pub mod explain;
 mod field;
 pub mod fingerprint;
 mod frame;
+mod generation;
 pub mod headers;
 mod mac;
 pub mod message;

@@ -13,6 +13,7 @@ use crate::wire::Json;
 
 use super::canonical::{Form, same_number};
 use super::field::{as_written, is_control_field, is_hint, stream_options};
+use super::generation::{ASIDE, STREAM_OPTIONS, stop};
 use super::shape::{each, is_text_format, object, set};
 use super::{Bypass, Canonical, Rules};
 
@@ -45,25 +46,6 @@ pub(super) const QUESTION: [&str; 27] = [
     "top_p",
     "verbosity",
     "web_search_options",
-];
-
-/// The fields that are out of the question:
-/// - `stream` is transport, both forms are served from one entry;
-/// - `user`, `safety_identifier`, `metadata` name the caller and are not shown to the model;
-/// - `store` asks for a side effect; asking for it is a bypass, declining it is nothing;
-/// - `prompt_cache_*` and `cache_control` steer the provider's own prefix cache;
-/// - `service_tier` chooses a price and a latency of the same model.
-pub(super) const ASIDE: [&str; 10] = [
-    "cache_control",
-    "metadata",
-    "prompt_cache_key",
-    "prompt_cache_options",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "stream",
-    "user",
 ];
 
 /// The canonical question of a chat completion request.
@@ -121,7 +103,7 @@ impl Context {
         if ASIDE.contains(&name) || is_control_field(name) {
             return None;
         }
-        if name == "stream_options" {
+        if name == STREAM_OPTIONS {
             return stream_options(value);
         }
         if !QUESTION.contains(&name) {
@@ -135,8 +117,8 @@ impl Context {
             "tools" => each(value, tool),
             "functions" => each(value, function),
             "response_format" => response_format(value),
-            "stop" if value.as_str().is_some() => Form::Set(vec![Form::Normal(value)]),
-            "stop" | "modalities" => set(value),
+            "stop" => stop(value),
+            "modalities" => set(value),
             _ => Form::Normal(value),
         })
     }

@@ -6,7 +6,8 @@
 use crate::wire::Json;
 
 use super::super::Bypass;
-use super::super::field::{given, items, names_one_model};
+use super::super::field::{given, items};
+use super::super::generation::{is_well_formed, stores};
 use super::super::moment::is_volatile;
 use super::super::reference::contains_reference;
 use super::Rules;
@@ -40,26 +41,6 @@ fn messages<'a>(body: &'a Json<'a>) -> Option<&'a [Json<'a>]> {
     body.get("messages")?.as_array().filter(|messages| {
         !messages.is_empty() && messages.iter().all(|item| item.as_object().is_some())
     })
-}
-
-/// Whether the model and the fields out of the question are of the right type. A
-/// wrong one is an error upstream, and must not be answered from an entry.
-fn is_well_formed(body: &Json<'_>, rules: Rules) -> bool {
-    let streams = given(body, "stream").is_none_or(|value| value.as_bool().is_some());
-    let options = given(body, "stream_options").is_none_or(|value| value.as_object().is_some());
-    names_model(body, rules) && streams && options
-}
-
-/// Whether a model is named: in `model`, in an aggregator's list of `models`, or
-/// on Azure by the deployment in the path.
-fn names_model(body: &Json<'_>, rules: Rules) -> bool {
-    names_one_model(body, rules)
-        || (given(body, "model").is_none() && !items(body, "models").is_empty())
-}
-
-/// Whether the upstream is asked to keep the completion.
-fn stores(body: &Json<'_>) -> bool {
-    given(body, "store").is_some_and(|value| value.as_bool() != Some(false))
 }
 
 fn has_hosted_tool(body: &Json<'_>) -> bool {

@@ -3,8 +3,9 @@
 use crate::wire::UpstreamKind;
 use crate::wire::json::parse;
 
+use super::super::generation::ASIDE;
 use super::super::{Bypass, Canonical};
-use super::{ASIDE, QUESTION, Rules, identify, is_control_field};
+use super::{QUESTION, Rules, identify, is_control_field};
 
 const OPENAI: Rules = Rules::of(UpstreamKind::OpenAi);
 const COMPATIBLE: Rules = Rules::of(UpstreamKind::Compatible);

@@ -8,7 +8,7 @@ mod shown;
 
 use super::canonical::Form;
 use super::field::is_hint;
-use super::{Rules, chat, embedding, message, moderation, response};
+use super::{Rules, chat, completion, embedding, message, moderation, response};
 use crate::wire::{Json, Operation};
 
 /// What of a request is in its key.
@@ -41,6 +41,7 @@ pub fn explain(operation: Operation, body: &Json<'_>, rules: Rules) -> Option<Ex
     let (form, documented, input): (Form<'_>, &[&str], _) = match operation {
         Operation::Chat => (chat::form(body, rules)?, &chat::QUESTION, None),
         Operation::Response => (response::form(body, rules)?, &response::QUESTION, None),
+        Operation::Completion => (completion::form(body, rules)?, &completion::QUESTION, None),
         Operation::Embedding => (
             embedding::form(body)?,
             &embedding::QUESTION,
@@ -56,7 +57,6 @@ pub fn explain(operation: Operation, body: &Json<'_>, rules: Rules) -> Option<Ex
         }
         Operation::Models
         | Operation::Passthrough
-        | Operation::Completion
         | Operation::Rerank
         | Operation::Transcription
         | Operation::Translation
