@@ -11,6 +11,7 @@ mod asking;
 mod batch;
 mod chat;
 mod choices;
+mod completion;
 mod echo;
 mod embedding;
 mod message;
@@ -261,7 +262,6 @@ pub enum Family {
 pub fn family(operation: Operation) -> Option<Family> {
     match operation {
         Operation::Passthrough
-        | Operation::Completion
         | Operation::Rerank
         | Operation::Transcription
         | Operation::Translation
@@ -270,6 +270,7 @@ pub fn family(operation: Operation) -> Option<Family> {
         Operation::Response => Some(Family::One(&response::Response)),
         Operation::Message => Some(Family::One(&message::Message)),
         Operation::TokenCount => Some(Family::One(&token_count::TokenCount)),
+        Operation::Completion => Some(Family::One(&completion::Completion)),
         Operation::Models => Some(Family::One(&models::Models)),
         Operation::Embedding => Some(Family::Many(&embedding::Embedding)),
         Operation::Moderation => Some(Family::Many(&moderation::Moderation)),

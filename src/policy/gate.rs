@@ -85,7 +85,7 @@ impl Refusal {
     }
 }
 
-/// What of a chat request decides whether its answer may be stored.
+/// What of a request for chat or completions decides whether its answer may be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChatFacts {
     /// Whether the request itself limits the length of the answer. The limit is
@@ -142,6 +142,24 @@ pub const fn size(bytes: usize, options: &PolicyOptions) -> Result<(), Refusal> 
 /// # Errors
 /// Why it may not be stored.
 pub fn chat(answer: &Json<'_>, facts: ChatFacts) -> Result<(), Refusal> {
+    check_choices(answer, facts, check_message)
+}
+
+/// Whether a completion of the time before chat, plain or folded from its stream, may
+/// be stored.
+///
+/// # Errors
+/// Why it may not be stored.
+pub fn completion(answer: &Json<'_>, facts: ChatFacts) -> Result<(), Refusal> {
+    check_choices(answer, facts, check_text)
+}
+
+/// Whether all choices of an answer are there, are finished, and pass `check`.
+fn check_choices(
+    answer: &Json<'_>,
+    facts: ChatFacts,
+    check: impl Fn(&Json<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     if answer.as_object().is_none() {
         return Err(Refusal::WrongShape);
     }
@@ -158,9 +176,17 @@ pub fn chat(answer: &Json<'_>, facts: ChatFacts) -> Result<(), Refusal> {
     if !is_in_order(choices) {
         return Err(Refusal::WrongShape);
     }
-    choices
-        .iter()
-        .try_for_each(|choice| check_choice(choice, facts))
+    choices.iter().try_for_each(|choice| {
+        if has_error(choice) {
+            return Err(Refusal::ErrorObject);
+        }
+        if choice.as_object().is_none() {
+            return Err(Refusal::WrongShape);
+        }
+        // Before the content: a filtered choice may come without any.
+        check_finish(choice.get("finish_reason").and_then(Json::as_str), facts)?;
+        check(choice)
+    })
 }
 
 /// Whether the choices are numbered from 0 without gaps, as far as they are numbered.
@@ -176,15 +202,8 @@ fn is_in_order(choices: &[Json<'_>]) -> bool {
             && indexes.into_iter().eq((0..).map(Some).take(choices.len())))
 }
 
-fn check_choice(choice: &Json<'_>, facts: ChatFacts) -> Result<(), Refusal> {
-    if has_error(choice) {
-        return Err(Refusal::ErrorObject);
-    }
-    if choice.as_object().is_none() {
-        return Err(Refusal::WrongShape);
-    }
-    // Before the message: a filtered choice may come without one.
-    check_finish(choice.get("finish_reason").and_then(Json::as_str), facts)?;
+/// Whether the message of a choice says something.
+fn check_message(choice: &Json<'_>) -> Result<(), Refusal> {
     let message = choice.get("message").ok_or(Refusal::WrongShape)?;
     let members = message.as_object().ok_or(Refusal::WrongShape)?;
     if !members
@@ -194,6 +213,15 @@ fn check_choice(choice: &Json<'_>, facts: ChatFacts) -> Result<(), Refusal> {
         return Err(Refusal::Empty);
     }
     check_calls(message)
+}
+
+/// Whether the text of a choice says something.
+fn check_text(choice: &Json<'_>) -> Result<(), Refusal> {
+    let text = choice.get("text").and_then(Json::as_str);
+    match text.ok_or(Refusal::WrongShape)? {
+        "" => Err(Refusal::Empty),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the reason a choice ended for is one that ends an answer. Servers add

@@ -229,3 +229,38 @@ fn the_head_and_the_size_are_judged_too() {
     assert_eq!(size(10, &options), Ok(()));
     assert_eq!(size(11, &options), Err(Refusal::TooLarge));
 }
+
+#[test]
+fn completions_are_held_to_the_same_rules() {
+    let judged = |choices: &str, facts| {
+        let text = format!(r#"{{"id":"1","object":"text_completion","choices":{choices}}}"#);
+        completion(&parse(text.as_bytes()).unwrap(), facts)
+    };
+    let one = |text: &str, reason: &str| {
+        format!(r#"[{{"index":0,"text":{text},"logprobs":null,"finish_reason":{reason}}}]"#)
+    };
+    for (choices, expected) in [
+        (one(r#""x""#, r#""stop""#), Ok(())),
+        (one(r#"" ""#, r#""stop""#), Ok(())),
+        (one(r#""""#, r#""stop""#), Err(Refusal::Empty)),
+        (one("null", r#""stop""#), Err(Refusal::WrongShape)),
+        (one(r#""x""#, "null"), Err(Refusal::Unfinished)),
+        (
+            one(r#""x""#, r#""content_filter""#),
+            Err(Refusal::ContentFilter),
+        ),
+        (one(r#""x""#, r#""length""#), Err(Refusal::Length)),
+        ("[]".to_owned(), Err(Refusal::Empty)),
+        (
+            one(r#""x""#, r#""stop""#).replace(":0", ":1"),
+            Err(Refusal::WrongShape),
+        ),
+        (
+            r#"[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]"#.to_owned(),
+            Err(Refusal::WrongShape),
+        ),
+    ] {
+        assert_eq!(judged(&choices, UNLIMITED), expected, "{choices}");
+    }
+    assert_eq!(judged(&one(r#""x""#, r#""length""#), LIMITED), Ok(()));
+}

@@ -1,12 +1,13 @@
-//! The shapes on the wire: JSON as it was written, event streams, chat answers and
-//! responses in both their forms, lists of answers, vectors, errors, usage, operations, kinds of
-//! upstream, trace context.
+//! The shapes on the wire: JSON as it was written, event streams, the answers of every
+//! API in both their forms, lists of answers, vectors, errors, usage, operations, kinds
+//! of upstream, trace context.
 //!
 //! Pure: nothing here does I/O, reads a clock or knows the rest of the program.
 //! Bytes and values go in, bytes and values come out.
 
 pub mod chat;
 pub mod choices;
+pub mod completion;
 pub mod embedding;
 pub mod error;
 pub mod json;

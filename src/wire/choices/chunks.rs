@@ -1,7 +1,9 @@
 //! Writing chunks: what is the same on each is written once and copied.
 
+use super::UsageTold;
 use crate::wire::Json;
 use crate::wire::json::{Member, write_string};
+use crate::wire::sse::DONE;
 
 /// The members of an answer that are not repeated on its chunks.
 const NOT_REPEATED: [&str; 4] = ["choices", "moderation", "object", "usage"];
@@ -16,8 +18,7 @@ pub(in crate::wire) struct Chunks {
     out: Vec<u8>,
     /// How every chunk begins, up to its choices.
     opening: Vec<u8>,
-    /// Whether chunks say that they have no usage.
-    include_usage: bool,
+    usage: UsageTold,
 }
 
 /// The members of an object being written.
@@ -28,7 +29,7 @@ pub(in crate::wire) struct Object<'o> {
 
 impl Chunks {
     /// The chunks of an answer with these members, each of which is called `object`.
-    pub(in crate::wire) fn new(top: &[Member<'_>], object: &str, include_usage: bool) -> Self {
+    pub(in crate::wire) fn new(top: &[Member<'_>], object: &str, usage: UsageTold) -> Self {
         let mut opening = b"data: {".to_vec();
         let mut members = Object::new(&mut opening);
         for (name, value) in top {
@@ -41,12 +42,8 @@ impl Chunks {
         Self {
             out: Vec::new(),
             opening,
-            include_usage,
+            usage,
         }
-    }
-
-    pub(in crate::wire) fn into_bytes(self) -> Vec<u8> {
-        self.out
     }
 
     /// A chunk with a part of the choice at `index`, its members written by `write`.
@@ -65,21 +62,29 @@ impl Chunks {
         self.close(Some(("moderation", moderation)));
     }
 
-    /// The chunk of the usage, which belongs to no choice.
-    pub(in crate::wire) fn usage(&mut self, usage: &Json<'_>) {
-        self.out.extend_from_slice(&self.opening);
-        self.include_usage = false;
-        self.close(Some(("usage", usage)));
+    /// The whole stream: behind what was written the usage, where that is told, and the
+    /// mark that ends it.
+    pub(in crate::wire) fn end(mut self, usage: Option<&Json<'_>>) -> Vec<u8> {
+        match (self.usage, usage) {
+            (UsageTold::Apart, told) => {
+                self.out.extend_from_slice(&self.opening);
+                self.usage = UsageTold::Nowhere;
+                self.close(Some(("usage", told.unwrap_or(&Json::Null))));
+            }
+            (UsageTold::Beside, Some(told)) => self.tell_beside(told),
+            (UsageTold::Beside, None) | (UsageTold::Nowhere, _) => {}
+        }
+        self.out.extend_from_slice(DONE);
+        self.out
     }
 
     /// Tells the usage on the last chunk that was written.
-    pub(in crate::wire) fn usage_beside(&mut self, usage: &Json<'_>) {
-        let Some(open) = self.out.len().checked_sub(END.len()) else {
-            return;
-        };
-        self.out.truncate(open);
-        Object::continuing(&mut self.out).member("usage", usage);
-        self.out.extend_from_slice(END);
+    fn tell_beside(&mut self, usage: &Json<'_>) {
+        if let Some(open) = self.out.len().checked_sub(END.len()) {
+            self.out.truncate(open);
+            Object::continuing(&mut self.out).member("usage", usage);
+            self.out.extend_from_slice(END);
+        }
     }
 
     fn close(&mut self, besides: Option<(&str, &Json<'_>)>) {
@@ -87,7 +92,7 @@ impl Chunks {
         if let Some((name, value)) = besides {
             Object::continuing(&mut self.out).member(name, value);
         }
-        if self.include_usage {
+        if self.usage == UsageTold::Apart {
             self.out.extend_from_slice(NO_USAGE);
         }
         self.out.extend_from_slice(END);

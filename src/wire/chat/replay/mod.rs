@@ -14,7 +14,6 @@ use crate::wire::choices::chunks::{Chunks, is_nothing, members};
 use crate::wire::choices::{Unreplayable, UsageTold, listed};
 use crate::wire::json::Member;
 use crate::wire::pieces::pieces;
-use crate::wire::sse::DONE;
 
 /// The members of a message that have a place of their own in a stream.
 const PLACED: [&str; 7] = [
@@ -48,8 +47,7 @@ const CHOICE_PLACED: [&str; 6] = [
 pub fn replay(stored: &Json<'_>, usage: UsageTold) -> Result<Vec<u8>, Unreplayable> {
     let top = stored.as_object().ok_or(Unreplayable::NoChoices)?;
     let choices = choices(stored)?;
-    let is_apart = usage == UsageTold::Apart;
-    let mut chunks = Chunks::new(top, "chat.completion.chunk", is_apart);
+    let mut chunks = Chunks::new(top, "chat.completion.chunk", usage);
     for choice in &choices {
         chunks.role(choice);
     }
@@ -59,14 +57,7 @@ pub fn replay(stored: &Json<'_>, usage: UsageTold) -> Result<Vec<u8>, Unreplayab
     if let Some(moderation) = stored.get("moderation").filter(|value| !value.is_null()) {
         chunks.moderation(moderation);
     }
-    match (usage, stored.get("usage")) {
-        (UsageTold::Apart, told) => chunks.usage(told.unwrap_or(&Json::Null)),
-        (UsageTold::Beside, Some(told)) => chunks.usage_beside(told),
-        (UsageTold::Beside, None) | (UsageTold::Nowhere, _) => {}
-    }
-    let mut stream = chunks.into_bytes();
-    stream.extend_from_slice(DONE);
-    Ok(stream)
+    Ok(chunks.end(stored.get("usage")))
 }
 
 /// A choice and its parts.
