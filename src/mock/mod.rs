@@ -10,6 +10,7 @@
 //! /__reset` forgets it; neither counts.
 
 mod books;
+mod completions;
 mod embeddings;
 mod fail;
 mod messages;
@@ -40,6 +41,7 @@ pub use fail::{Fail, UnknownFail};
 pub use options::MockOptions;
 
 use books::{Books, Call};
+use completions::Completions;
 use messages::Message;
 use refusal::Refusal;
 use script::{Event, Script};
@@ -157,6 +159,7 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
     let path = head.uri.path();
     match path {
         "/v1/chat/completions"
+        | "/v1/completions"
         | "/v1/embeddings"
         | "/v1/moderations"
         | "/v1/messages"
@@ -168,6 +171,10 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
         "/v1/chat/completions" => chat(mock, &body, call).await,
         "/v1/messages" => message(mock, &body, call).await,
         "/v1/messages/count_tokens" => Ok(document(&messages::count(&body)?)),
+        "/v1/completions" => Ok(match Completions::of(&body, &call)? {
+            Completions::Document(answer) => document(&answer),
+            Completions::Events(events) => stream_of(stream::iter(events).map(Ok)),
+        }),
         "/v1/embeddings" => Ok(json_text(embeddings::answer(&body, &call)?)),
         "/v1/moderations" => Ok(document(&moderations::answer(&body, &call)?)),
         "/v1/models" if head.method == Method::GET => {
@@ -230,6 +237,12 @@ fn told(events: Vec<Event>, pause: Option<Duration>, call: Call) -> Response {
             Ok::<Bytes, Infallible>(event.bytes)
         }
     });
+    stream_of(events)
+}
+
+fn stream_of(
+    events: impl stream::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
     let content_type = [(CONTENT_TYPE, "text/event-stream; charset=utf-8")];
     (content_type, Body::from_stream(events)).into_response()
 }

@@ -167,7 +167,7 @@ fn call(
     (form, cut(&arguments))
 }
 
-/// What is said to a question with this seed.
+/// What is said in the choice of this index.
 pub(in crate::mock) fn words(seed: &[u8; 32], index: u32) -> Vec<Cow<'static, str>> {
     let index = usize::try_from(index).unwrap_or_default();
     seed.iter()
