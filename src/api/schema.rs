@@ -26,6 +26,24 @@ pub struct ChatCompletionRequest {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
+/// A request for completions, of the time before chat. The provider's own fields are all
+/// accepted.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct CompletionRequest {
+    /// The model to ask.
+    #[schema(example = "gpt-3.5-turbo-instruct")]
+    pub model: String,
+    /// A text, several texts, the tokens of one, or the tokens of several.
+    #[schema(value_type = Object, example = "Once upon a time")]
+    pub prompt: serde_json::Value,
+    /// Whether to answer with server-sent events. One stored answer serves both.
+    pub stream: Option<bool>,
+    /// The provider's other parameters, all of them part of what is asked.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
 /// One message of a conversation.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct ChatMessage {

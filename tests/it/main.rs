@@ -18,6 +18,7 @@ mod chat;
 mod clients;
 mod coalescing;
 mod commands;
+mod completions;
 mod conversions;
 mod corruption;
 mod directives;

@@ -48,6 +48,7 @@ fn every_described_operation_is_complete() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3."));
     for path in [
         "/v1/chat/completions",
+        "/v1/completions",
         "/health/live",
         "/health/ready",
         "/metrics",

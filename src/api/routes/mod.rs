@@ -2,6 +2,7 @@
 
 mod admin;
 mod chat;
+mod completions;
 mod docs;
 mod embeddings;
 mod health;
@@ -31,6 +32,7 @@ const OWN_PAGES: [&str; 6] = [
 pub(super) fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(chat::router())
+        .merge(completions::router())
         .merge(embeddings::router())
         .merge(moderations::router())
         .merge(messages::router())
@@ -46,6 +48,7 @@ pub(super) fn router() -> Router<ApiState> {
     let (described, _document) = described().split_for_parts();
     described
         .merge(chat::aliases())
+        .merge(completions::aliases())
         .merge(embeddings::aliases())
         .merge(moderations::aliases())
         .merge(messages::aliases())

@@ -4,6 +4,7 @@
 mod app;
 mod cache;
 mod chat;
+mod completions;
 mod crowd;
 mod cut;
 mod damage;
@@ -21,6 +22,9 @@ mod wait;
 pub(crate) use app::{ADMIN, ALICE, House, Setup, Store, chat, embed, moderate, streaming};
 pub(crate) use chat::{
     answer, chunk, chunks, deltas, event, fold, fold_text, question, streamed, with_usage,
+};
+pub(crate) use completions::{
+    completion_chunk, completion_chunks, completions, fold_completions, prompt,
 };
 pub(crate) use crowd::{Crowd, settled};
 pub(crate) use cut::Wire;

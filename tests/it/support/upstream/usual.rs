@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Recorded, Reply};
 use crate::support::chat::{answer, streamed, with_usage};
+use crate::support::completions::{completion_chunks, completions};
 use crate::support::embeddings::{EmbeddingStyle, items};
 use crate::support::messages::{message_answer, message_events};
 use crate::support::moderations::verdicts;
@@ -16,6 +17,7 @@ pub(super) fn usual(request: &Recorded, number: usize, style: EmbeddingStyle) ->
         "/v1/messages/count_tokens" => {
             Reply::json(200, json!({"input_tokens": 10 + number}).to_string())
         }
+        "/v1/completions" => completed(&request.json(), number),
         "/v1/embeddings" => Reply::json(200, style.answer(&request.json())),
         "/v1/moderations" => {
             let mut whole = verdicts(&request.json());
@@ -75,6 +77,17 @@ fn message(asked: &Value, number: usize) -> Reply {
     let whole = message_answer(&format!("msg_{number}"), &content, "end_turn");
     if asked["stream"] == true {
         Reply::stream(message_events(&whole))
+    } else {
+        Reply::json(200, whole.to_string())
+    }
+}
+
+/// Other completions each time.
+fn completed(asked: &Value, number: usize) -> Reply {
+    let text = format!("completion {number}");
+    let whole = completions(&format!("cmpl-{number}"), &[&text]);
+    if asked["stream"] == true {
+        Reply::chunks(&completion_chunks(&whole, asked))
     } else {
         Reply::json(200, whole.to_string())
     }
