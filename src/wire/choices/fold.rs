@@ -47,6 +47,9 @@ pub struct Fold<C> {
     /// The usage stood in a chunk that had a part of a choice as well.
     usage_beside: bool,
     moderation: Option<Json<'static>>,
+    /// Whether any chunk came, and whether one had choices.
+    has_chunks: bool,
+    has_choices: bool,
     done: bool,
     /// Set for good by the first event that spoils the answer.
     spoiled: Option<Incomplete>,
@@ -105,6 +108,9 @@ pub enum Incomplete {
     /// It ended without the mark, in the middle of an event or before every
     /// choice was finished.
     EndedEarly,
+    /// No chunk of it speaks of choices: it is a stream of another kind, and how those
+    /// end is not known here.
+    Foreign,
     /// All that came is finished, but without the mark nobody knows if it is all.
     NoMark,
     /// It ended with the mark, but has no choices.
@@ -149,6 +155,7 @@ impl Incomplete {
         match self {
             Self::Cut => "cut",
             Self::EndedEarly => "ended-early",
+            Self::Foreign => "foreign",
             Self::NoMark => "no-mark",
             Self::NoChoices => "no-choices",
             Self::Unfinished => "unfinished",
@@ -165,7 +172,8 @@ impl Incomplete {
     pub const fn is_cut(self) -> bool {
         match self {
             Self::Cut | Self::EndedEarly => true,
-            Self::NoMark
+            Self::Foreign
+            | Self::NoMark
             | Self::NoChoices
             | Self::Unfinished
             | Self::ChoiceGap
@@ -185,6 +193,8 @@ impl<C: Choice> Default for Fold<C> {
             usage: None,
             usage_beside: false,
             moderation: None,
+            has_chunks: false,
+            has_choices: false,
             done: false,
             spoiled: None,
         }
@@ -262,6 +272,9 @@ impl<C: Choice> Fold<C> {
         if let Some(reason) = self.spoiled {
             return Err(reason);
         }
+        if self.has_chunks && !self.has_choices {
+            return Err(Incomplete::Foreign);
+        }
         let open = if self.choices.is_empty() {
             Some(Incomplete::NoChoices)
         } else if self.choices.values().any(C::is_open) {
@@ -327,16 +340,12 @@ impl<C: Choice> Fold<C> {
         let Json::Object(members) = chunk else {
             return Err(FoldError::Shape);
         };
-        let tells = |(name, value): &Member<'_>| {
-            let is_told = name == "usage" && !value.is_null();
-            let has_part = name == "choices" && value.says_something();
-            (is_told, has_part)
+        self.has_chunks = true;
+        let says = |wanted: &str| {
+            let mut members = members.iter();
+            members.any(|(name, value)| name == wanted && value.says_something())
         };
-        let told = members.iter().map(tells);
-        let (is_told, has_part) = told.fold((false, false), |(told, part), (tells, has)| {
-            (told || tells, part || has)
-        });
-        self.usage_beside |= is_told && has_part;
+        self.usage_beside |= says("usage") && says("choices");
         for (name, value) in members {
             match name.as_ref() {
                 "choices" => self.choices(value)?,
@@ -364,6 +373,7 @@ impl<C: Choice> Fold<C> {
     }
 
     fn choices(&mut self, choices: Json<'_>) -> Result<(), FoldError> {
+        self.has_choices = true;
         let choices = match choices {
             Json::Null => return Ok(()),
             Json::Array(choices) => choices,

@@ -123,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_of_another_kind_is_not_taken_for_one_that_was_cut() {
+        let events = [r#"{"value":" it"}"#, r#"{"value":"!"}"#];
+        for ending in [Ending::CleanEof, Ending::Done] {
+            assert_eq!(fold(&events, ending), Err(Incomplete::Foreign));
+        }
+        assert!(!Incomplete::Foreign.is_cut());
+        let begun = [r#"{"id":"c","choices":[]}"#, r#"{"value":"!"}"#];
+        assert_eq!(fold(&begun, Ending::CleanEof), Err(Incomplete::EndedEarly));
+        assert_eq!(fold(&[], Ending::CleanEof), Err(Incomplete::EndedEarly));
+    }
+
+    #[test]
     fn what_is_no_completion_is_none() {
         let finished = r#"{"choices":[{"index":1,"text":"x","finish_reason":"stop"}]}"#;
         assert_eq!(fold(&[finished], Ending::Done), Err(Incomplete::ChoiceGap));
