@@ -62,6 +62,7 @@ impl Sketcher {
         body: &'a Json<'a>,
         rules: Rules,
     ) -> Option<Sketchable<'a>> {
+        body.get("messages")?.as_array()?;
         let Form::Object(members) = chat::form(body, rules)? else {
             return None;
         };
