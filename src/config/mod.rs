@@ -164,7 +164,7 @@ impl Config {
         let backend = backend(&mut reader);
         let config = Self {
             server: server(&mut reader),
-            prices: prices::prices(&mut reader, &upstream.base),
+            prices: prices::prices(&mut reader, &upstream.base, upstream.kind),
             upstream,
             limits: limits::limits(&mut reader, backend.read_timeout),
             backend,

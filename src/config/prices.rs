@@ -6,18 +6,25 @@ use super::errors::ConfigError;
 use super::read::Reader;
 use crate::price::{Overrides, PriceOptions, Prices};
 use crate::upstream::UpstreamBase;
+use crate::wire::UpstreamKind;
 
 /// What the built-in upstream pretends to be, so that what it saves is shown in money.
 const PROVIDER_OF_MOCK: &str = "openai";
 
-pub(super) fn prices(reader: &mut Reader<'_>, base: &UpstreamBase) -> PriceOptions {
+pub(super) fn prices(
+    reader: &mut Reader<'_>,
+    base: &UpstreamBase,
+    kind: UpstreamKind,
+) -> PriceOptions {
     let overrides = match reader.path("prices") {
         Some(path) => overrides(&path, &mut reader.errors),
         None => Overrides::default(),
     };
     let shipped = Prices::shipped();
     let inferred = match base {
-        UpstreamBase::Url(url) => shipped.provider_of_host(url.host_str().unwrap_or_default()),
+        UpstreamBase::Url(url) => shipped
+            .provider_of_host(url.host_str().unwrap_or_default())
+            .or(kind.usual_prices()),
         UpstreamBase::Mock => Some(PROVIDER_OF_MOCK),
     };
     let wanted = "the id of a provider in the table of prices, such as openai, azure, anthropic, \

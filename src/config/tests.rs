@@ -235,6 +235,11 @@ fn the_provider_whose_prices_count_is_the_upstream() {
     let azure = upstream("https://mine.openai.azure.com/openai/v1");
     assert_eq!(azure.as_deref(), Some("azure"));
     assert_eq!(upstream("http://127.0.0.1:1/v1"), None);
+    let gateway = provider(&[
+        ("REPRISE_UPSTREAM", "https://llm.example/openai"),
+        ("REPRISE_UPSTREAM_KIND", "azure"),
+    ]);
+    assert_eq!(gateway.as_deref(), Some("azure"));
     let said = provider(&[
         ("REPRISE_UPSTREAM", "http://127.0.0.1:1/v1"),
         ("REPRISE_PRICE_PROVIDER", "mistral"),

@@ -5,6 +5,7 @@
 //! by themselves, and a retry of ours would multiply theirs. Redirects are not
 //! followed, bodies are not decoded: what the provider wrote is what comes out.
 
+mod azure;
 mod check;
 mod error;
 mod fetcher;
@@ -295,6 +296,16 @@ impl Upstream {
         Some((HeaderName::from_static(name), value))
     }
 
+    /// The path there for what is asked for at `path`.
+    fn place(&self, path: &str) -> String {
+        match self.kind {
+            UpstreamKind::Azure => azure::place(self.base.path(), path),
+            UpstreamKind::OpenAi | UpstreamKind::Anthropic | UpstreamKind::Compatible => {
+                format!("{}{path}", self.base.path().trim_end_matches('/'))
+            }
+        }
+    }
+
     /// Sends one request and waits for the head of its answer.
     ///
     /// # Errors
@@ -305,7 +316,7 @@ impl Upstream {
             Some((path, query)) => (path, Some(query)),
             None => (call.path_and_query.as_str(), None),
         };
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.set_path(&self.place(path));
         url.set_query(query.or_else(|| self.base.query()));
         let mut headers = call.headers;
         for (name, value) in &self.headers {

@@ -230,7 +230,9 @@ impl ProviderRecord {
                     .provider_called(id)
                     .ok_or_else(|| RecordError::Prices(id.clone()))?,
             ),
-            None => shipped.provider_of_host(base.host_str().unwrap_or_default()),
+            None => shipped
+                .provider_of_host(base.host_str().unwrap_or_default())
+                .or_else(|| shipped.provider_called(self.kind.usual_prices()?)),
         };
         Ok(seller.map_or(Seller::Unknown, Seller::Provider))
     }

@@ -55,6 +55,15 @@ impl UpstreamKind {
         }
     }
 
+    /// Whose prices count for a server of this kind whose host says nothing: Azure is
+    /// reached under names of its owner's.
+    pub const fn usual_prices(self) -> Option<&'static str> {
+        match self {
+            Self::Azure => Some("azure"),
+            Self::OpenAi | Self::Anthropic | Self::Compatible => None,
+        }
+    }
+
     /// Whether leaving a parameter out means the same as writing its documented default.
     pub const fn folds_documented_defaults(self) -> bool {
         match self {
