@@ -37,10 +37,10 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// What answers: the model that the body names, or on Azure the deployment in the
-    /// address.
+    /// What answers: on Azure the deployment in the address, whatever model the body
+    /// names besides; elsewhere the model that the body names.
     pub fn model(&self, named: Option<&str>) -> String {
-        named.or(self.deployment()).unwrap_or_default().to_owned()
+        self.deployment().or(named).unwrap_or_default().to_owned()
     }
 
     fn deployment(&self) -> Option<&'a str> {

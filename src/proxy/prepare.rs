@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use super::{Admitted, Proxy};
 use crate::access::{Denied, Rights, foreign};
-use crate::wire::json;
 use crate::wire::json::members::MembersReader;
 use crate::wire::json::span::ObjectSpan;
+use crate::wire::{deployment, json, with_deployment};
 
 /// Where the description of one model is.
 const MODELS: &str = "/models/";
@@ -31,17 +31,37 @@ impl Proxy {
                 judge_models(&rights, &admitted.asked.path_and_query, &body)?;
             }
         }
-        if !self.upstreams.is_single()
-            && let Some(model) = model_of(&body)
-        {
-            let route = self.upstreams.route(&model, admitted.credential());
-            if let Some(name) = route.model {
-                body = with_model(&name, &body);
-            }
-            admitted.go_to(route.upstream);
+        if !self.upstreams.is_single() {
+            body = self.route(admitted, body);
         }
         admitted.bring_credential();
         Ok(body)
+    }
+
+    /// Sends a request to who answers for its model, under the name it has there.
+    fn route(&self, admitted: &mut Admitted, body: Bytes) -> Bytes {
+        let named = model_of(&body);
+        let deployed = deployment(admitted.asked.path()).map(str::to_owned);
+        let Some(model) = deployed.as_ref().or(named.as_ref()) else {
+            return body;
+        };
+        let route = self.upstreams.route(model, admitted.credential());
+        let mut body = body;
+        if let Some(name) = route.model {
+            // Where the address names the model, the body may name it again, or another
+            // that does not count.
+            if named.as_ref() == Some(model) {
+                body = with_model(&name, &body);
+            }
+            let asked = &mut admitted.asked;
+            if is_plain(&name)
+                && let Some(place) = with_deployment(&asked.path_and_query, &name)
+            {
+                asked.path_and_query = place;
+            }
+        }
+        admitted.go_to(route.upstream);
+        body
     }
 }
 
@@ -64,12 +84,21 @@ fn judge_models(rights: &Rights, path: &str, body: &[u8]) -> Result<(), Denied> 
         let allowed = rights.allow_model(model);
         allowed.then_some(()).ok_or(Denied::Model)
     };
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let deployment = deployment(path);
+    if let Some(name) = deployment {
+        if !is_plain(name) {
+            return Err(Denied::ModelUnread);
+        }
+        judge(name)?;
+    }
     if body.is_empty() {
-        let path = path.split_once('?').map_or(path, |(path, _)| path);
         return path.strip_prefix(MODELS).map_or(Ok(()), judge);
     }
     let request = json::parse(body).map_err(|_unreadable| Denied::ModelUnread)?;
-    let mut is_named = false;
+    // What the body names besides a deployment is judged all the same: there are gateways
+    // that go by it.
+    let mut is_named = deployment.is_some();
     for (name, value) in request.as_object().unwrap_or_default() {
         // There are readers for whom case does not count, and providers that take a
         // list of models to fall back on.
@@ -88,6 +117,13 @@ fn judge_models(rights: &Rights, path: &str, body: &[u8]) -> Result<(), Denied> 
     } else {
         Err(Denied::ModelUnread)
     }
+}
+
+/// Whether a deployment's name is one that is the same for every reader of an address:
+/// nothing in it is escaped, and it leads nowhere else.
+fn is_plain(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name.bytes().all(is_plain) && !name.bytes().all(|byte| byte == b'.')
 }
 
 /// The model a body asks for.

@@ -23,7 +23,7 @@ pub mod usage;
 pub mod usage_reader;
 
 pub use json::Json;
-pub use operation::{Operation, deployment};
+pub use operation::{Operation, deployment, with_deployment};
 pub use trace_context::{SpanIds, TraceParent};
 pub use upstream_kind::UpstreamKind;
 pub use usage::Usage;

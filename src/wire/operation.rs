@@ -124,6 +124,14 @@ pub fn deployment(path: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
+/// An address on Azure with the deployment `name` in place of the one it names; `None` if
+/// it names none.
+pub fn with_deployment(path: &str, name: &str) -> Option<String> {
+    let before = deployment(path)?;
+    let rest = path.get(DEPLOYMENTS.len() + before.len()..)?;
+    Some(format!("{DEPLOYMENTS}{name}{rest}"))
+}
+
 /// What of a path is the same at every provider: Azure's root, and the deployment in
 /// its addresses, are left out.
 fn endpoint(path: &str) -> &str {
@@ -179,5 +187,10 @@ mod tests {
         }
         assert_eq!(deployment("/openai/deployments/a/embeddings"), Some("a"));
         assert_eq!(deployment("/embeddings"), None);
+        assert_eq!(
+            with_deployment("/openai/deployments/deployments/x?a=/b/", "c").as_deref(),
+            Some("/openai/deployments/c/x?a=/b/")
+        );
+        assert_eq!(with_deployment("/openai/responses", "c"), None);
     }
 }

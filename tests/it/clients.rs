@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::azure::azure;
 use crate::support::{ADMIN, House, Store, in_time, on_each_store};
 
 fn root() -> PathBuf {
@@ -90,6 +91,16 @@ on_each_store! {
     async fn the_python_sdk_gets_every_bit_of_a_vector(store) {
         let house = House::start(store).await;
         run(&house, &python(), &root().join("tests/clients/python/embeddings.py")).await;
+    }
+
+    async fn azures_python_client_cannot_tell_a_hit_from_a_miss(store) {
+        let house = azure(store, &[]).await;
+        run(&house, &python(), &root().join("tests/clients/python/azure.py")).await;
+    }
+
+    async fn azures_node_client_cannot_tell_a_hit_from_a_miss(store) {
+        let house = azure(store, &[]).await;
+        run(&house, &node(), &root().join("target/clients/node/azure.mjs")).await;
     }
 
     async fn the_python_sdk_reads_usage_and_costs(store) {

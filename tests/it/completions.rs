@@ -187,6 +187,8 @@ on_each_store! {
             assert_eq!((seen.status, seen.text()), (200, body.to_string()), "{name}");
             assert_eq!(house.complete(&asked).await.x_cache(), "MISS", "{name}");
         }
+        let setup = House::with(store).set("REPRISE_UPSTREAM_KIND", "compatible");
+        let house = setup.start().await;
         // Nobody knows what this server's own limit is.
         let mut unlimited = prompt("cut by a limit of its own");
         unlimited.as_object_mut().unwrap().remove("max_tokens");
@@ -233,12 +235,13 @@ on_each_store! {
 
     async fn what_would_become_of_a_question_is_told(store) {
         let house = House::start(store).await;
-        let inquiry = json!({"path": "/v1/completions", "credential": ALICE,
-            "body": {"model": "m", "prompt": "x", "user": "u", "temperature": 0}});
+        let inquiry = json!({"path": "/v1/completions",
+            "headers": {"authorization": format!("Bearer {ALICE}")}, "body": {"model": "m", "prompt": "x", "user": "u", "temperature": 0}});
         let request = Request::post("/admin/v1/cache/explain", inquiry.to_string());
         let told = house.send(&request.bearer(crate::support::ADMIN)).await;
         assert_eq!(told.status, 200, "{}", told.text());
         let text = told.text();
         assert!(text.contains(r#""prompt":["x"]"#) && text.contains(r#""field":"user""#), "{text}");
+        assert_eq!(told.json()["outcome"], "miss");
     }
 }

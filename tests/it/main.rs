@@ -12,6 +12,7 @@
 
 mod admin_door;
 mod api_keys;
+mod azure;
 mod cache_admin;
 mod canary;
 mod chat;

@@ -1,6 +1,7 @@
 //! One file a family of routes; each gives its router, this one only merges.
 
 mod admin;
+mod azure;
 mod chat;
 mod completions;
 mod docs;
@@ -47,6 +48,7 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
 pub(super) fn router() -> Router<ApiState> {
     let (described, _document) = described().split_for_parts();
     described
+        .merge(azure::aliases())
         .merge(chat::aliases())
         .merge(completions::aliases())
         .merge(embeddings::aliases())

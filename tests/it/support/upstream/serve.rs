@@ -36,7 +36,7 @@ fn choose(request: &Recorded, state: &State) -> Reply {
     if let Some(told) = control::answer(request, state, &mut script) {
         return told;
     }
-    let probe = request.method == "GET" && request.path.starts_with("/v1/models");
+    let probe = request.method == "GET" && usual::is_models(request);
     let counter = if probe { &state.probes } else { &state.calls };
     let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
     if !probe {

@@ -11,7 +11,7 @@ use crate::support::moderations::verdicts;
 
 /// A good answer to the call of this number.
 pub(super) fn usual(request: &Recorded, number: usize, style: EmbeddingStyle) -> Reply {
-    match operation(request) {
+    match operation(request).as_str() {
         "/v1/chat/completions" => chat(&request.json(), number),
         "/v1/messages" => message(&request.json(), number),
         "/v1/messages/count_tokens" => {
@@ -34,8 +34,8 @@ pub(super) fn usual(request: &Recorded, number: usize, style: EmbeddingStyle) ->
 /// The list of models, or the model whose page is asked for.
 pub(super) fn model(request: &Recorded) -> Reply {
     let model = |id: &str| json!({"id": id, "object": "model"});
-    let page = operation(request).strip_prefix("/v1/models/");
-    match page {
+    let operation = operation(request);
+    match operation.strip_prefix("/v1/models/") {
         Some(id) if id.starts_with("missing") => Reply::error(404, "model_not_found"),
         Some(id) => Reply::json(200, model(id).to_string()),
         None => {
@@ -45,17 +45,30 @@ pub(super) fn model(request: &Recorded) -> Reply {
     }
 }
 
+/// Whether the list of models is asked for, or one of them.
+pub(super) fn is_models(request: &Recorded) -> bool {
+    operation(request).starts_with("/v1/models")
+}
+
 /// The items of a request that has any.
 pub(super) fn items_of(request: &Recorded) -> Vec<Value> {
-    match operation(request) {
+    match operation(request).as_str() {
         "/v1/embeddings" | "/v1/moderations" => items(&request.json()),
         _ => Vec::new(),
     }
 }
 
-fn operation(request: &Recorded) -> &str {
+/// The endpoint below `/v1`, whatever the provider's root is: on Azure it may be a
+/// deployment's.
+fn operation(request: &Recorded) -> String {
     let path = request.path.split('?').next().unwrap_or_default();
-    path.trim_end_matches('/')
+    let path = path.trim_end_matches('/');
+    let deployed = path.strip_prefix("/openai/deployments/");
+    let deployed = deployed.and_then(|rest| rest.find('/').and_then(|at| rest.get(at..)));
+    match (deployed, path.strip_prefix("/openai/v1")) {
+        (Some(endpoint), _) | (None, Some(endpoint)) => format!("/v1{endpoint}"),
+        (None, None) => path.to_owned(),
+    }
 }
 
 /// Another chat completion each time.
