@@ -44,6 +44,28 @@ pub struct CompletionRequest {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
+/// A request for a response. The provider's own fields are all accepted; these are the
+/// ones every provider knows.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ResponseRequest {
+    /// The model to ask.
+    #[schema(example = "gpt-5-mini")]
+    pub model: String,
+    /// What is asked: text, or an array of items.
+    #[schema(value_type = Option<Object>, example = "Say hello.")]
+    pub input: Option<serde_json::Value>,
+    /// Whether to answer with server-sent events. One stored answer serves both.
+    pub stream: Option<bool>,
+    /// Whether the provider is to keep the response under its id. Kept and not kept are
+    /// two questions.
+    pub store: Option<bool>,
+    /// The provider's other parameters: part of what is asked, but for those that name
+    /// the caller.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
 /// One message of a conversation.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct ChatMessage {

@@ -229,6 +229,11 @@ impl Store {
         self.0.memory.remove(key);
     }
 
+    /// Whether other processes may have the same entries.
+    pub fn is_shared(&self) -> bool {
+        self.0.name == Redis::NAME
+    }
+
     /// The secret that lasts, or one that stands in for it if the backend does
     /// not tell it within `patience`.
     pub async fn secret(&self, patience: Duration) -> Arc<CacheSecret> {

@@ -74,6 +74,21 @@ impl Key {
         &self.proof
     }
 
+    /// The key as bytes, to be written down in an entry that another key leads to.
+    pub fn to_bytes(self) -> Vec<u8> {
+        [self.id.as_slice(), &self.proof].concat()
+    }
+
+    /// A key that was written down so. Nobody makes one up: it is read from an entry of a
+    /// scope's own, and opens nothing whose proof it does not have.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, proof) = bytes.split_first_chunk()?;
+        Some(Self {
+            id: *id,
+            proof: proof.try_into().ok()?,
+        })
+    }
+
     /// A key for tests of the modules that only carry keys.
     #[cfg(test)]
     pub(crate) const fn for_tests(seed: u8) -> Self {

@@ -239,6 +239,7 @@ impl Proxy {
         match verdict {
             Ok(()) => {
                 let keep_for = freshness::keep_for(entry.fresh_for, &self.policy);
+                self.note_id(question, &entry, keep_for);
                 let cached = self.store.insert(question.identified.key, entry, keep_for);
                 producer.complete(Some(cached));
             }

@@ -8,6 +8,7 @@ mod account;
 mod admit;
 mod batch;
 mod bill;
+mod by_id;
 mod error;
 mod explain;
 mod fill;

@@ -13,6 +13,7 @@ mod models;
 mod moderations;
 pub(super) mod organization;
 mod passthrough;
+mod responses;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +35,7 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(chat::router())
         .merge(completions::router())
+        .merge(responses::router())
         .merge(embeddings::router())
         .merge(moderations::router())
         .merge(messages::router())
@@ -51,6 +53,7 @@ pub(super) fn router() -> Router<ApiState> {
         .merge(azure::aliases())
         .merge(chat::aliases())
         .merge(completions::aliases())
+        .merge(responses::aliases())
         .merge(embeddings::aliases())
         .merge(moderations::aliases())
         .merge(messages::aliases())

@@ -51,12 +51,17 @@ impl Store {
     /// Looks in memory, then in the backend. The tier says where the looking
     /// ended. Never fails: what cannot be read is a miss.
     pub async fn lookup(&self, key: &Key) -> (Option<Arc<Cached>>, Tier) {
-        let found = match self.look_near(key) {
-            Near::Known(cached) => (cached, Tier::Memory),
-            Near::Ask(backed, since) => (self.read(backed, key, since).await, Tier::Backend),
-        };
+        let found = self.find(key).await;
         self.0.counts.count(found.0.is_some(), found.1);
         found
+    }
+
+    /// The same for what no request asked for: it is not counted.
+    pub async fn find(&self, key: &Key) -> (Option<Arc<Cached>>, Tier) {
+        match self.look_near(key) {
+            Near::Known(cached) => (cached, Tier::Memory),
+            Near::Ask(backed, since) => (self.read(backed, key, since).await, Tier::Backend),
+        }
     }
 
     /// Looks many keys up, each as [`lookup`](Self::lookup) does, in the order of

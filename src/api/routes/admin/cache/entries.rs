@@ -16,6 +16,7 @@ use crate::api::schema::ErrorEnvelope;
 use crate::backend::{BackendError, Listed};
 use crate::entry::Peeked;
 use crate::purge::{Cause, Facts, Selector, Target};
+use crate::wire::Operation;
 
 /// Entries of a page, where it is not said.
 const LIMIT: u64 = 50;
@@ -228,11 +229,13 @@ pub(super) async fn delete_all_entries(
     Ok(accepted(told))
 }
 
-/// What is known of an entry that is not purged; `None` for one of another version.
+/// What is known of an entry that is not purged; `None` for one of another version, and
+/// for what is no answer but leads to one.
 fn in_use(state: &ApiState, listed: &Listed) -> Option<Peeked> {
     let peeked = listed.inspect().ok()?;
     let is_gone = state.store.purges().mean_listed(&facts(listed, &peeked));
-    (!is_gone).then_some(peeked)
+    let is_answer = peeked.operation != Operation::Passthrough;
+    (!is_gone && is_answer).then_some(peeked)
 }
 
 fn facts<'a>(listed: &'a Listed, peeked: &'a Peeked) -> Facts<'a> {
