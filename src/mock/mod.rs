@@ -44,12 +44,15 @@ use books::{Books, Call};
 use completions::Completions;
 use messages::Message;
 use refusal::Refusal;
-use script::{Event, Script};
+use script::{Event, ResponseScript, Script};
 
 /// The key that is refused, so that a refusal can be tried out.
 const REFUSED_KEY: &str = "sk-invalid";
 
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the addresses of single responses begin with.
+const RESPONSES: &str = "/v1/responses/";
 
 const MODELS: [&str; 5] = [
     "demo-model",
@@ -159,6 +162,7 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
     let path = head.uri.path();
     match path {
         "/v1/chat/completions"
+        | "/v1/responses"
         | "/v1/completions"
         | "/v1/embeddings"
         | "/v1/moderations"
@@ -169,6 +173,7 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
             Err(wrong_method(&head.method, path))
         }
         "/v1/chat/completions" => chat(mock, &body, call).await,
+        "/v1/responses" => response(mock, &body, call).await,
         "/v1/messages" => message(mock, &body, call).await,
         "/v1/messages/count_tokens" => Ok(document(&messages::count(&body)?)),
         "/v1/completions" => Ok(match Completions::of(&body, &call)? {
@@ -180,6 +185,12 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
         "/v1/models" if head.method == Method::GET => {
             let models: Vec<Value> = MODELS.iter().map(|id| model(id)).collect();
             Ok(document(&json!({"object": "list", "data": models})))
+        }
+        _ if head.method == Method::DELETE && path.starts_with(RESPONSES) => {
+            let id = path.strip_prefix(RESPONSES).unwrap_or_default();
+            Ok(document(
+                &json!({"id": id, "object": "response", "deleted": true}),
+            ))
         }
         _ => match path.strip_prefix("/v1/models/") {
             Some(id) if head.method == Method::GET && MODELS.contains(&id) => {
@@ -197,30 +208,41 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
 
 async fn chat(mock: &Mock, body: &[u8], call: Call) -> Result<Response, Refusal> {
     let script = Script::of(body, &call)?;
-    let pause = mock.options.pause();
     if script.streams() {
-        return Ok(told(script.events(), pause, call));
+        return Ok(streamed(mock, script.events(), call));
     }
-    if let Some(pause) = pause {
-        sleep(pause * script.tokens()).await;
-    }
+    said(mock, script.tokens()).await;
     Ok(json_text(script.document()))
 }
 
 async fn message(mock: &Mock, body: &[u8], call: Call) -> Result<Response, Refusal> {
     let message = Message::of(body, &call)?;
-    let pause = mock.options.pause();
     if message.streams() {
-        return Ok(told(message.events(), pause, call));
+        return Ok(streamed(mock, message.events(), call));
     }
-    if let Some(pause) = pause {
-        sleep(pause * message.tokens()).await;
-    }
+    said(mock, message.tokens()).await;
     Ok(document(&message.document()))
 }
 
-/// Events, with a pause before each token.
-fn told(events: Vec<Event>, pause: Option<Duration>, call: Call) -> Response {
+async fn response(mock: &Mock, body: &[u8], call: Call) -> Result<Response, Refusal> {
+    let script = ResponseScript::of(body, &call)?;
+    if script.streams() {
+        return Ok(streamed(mock, script.events(), call));
+    }
+    said(mock, script.tokens()).await;
+    Ok(json_text(script.document()))
+}
+
+/// Waits as long as it takes to say so many tokens.
+async fn said(mock: &Mock, tokens: u32) {
+    if let Some(pause) = mock.options.pause() {
+        sleep(pause * tokens).await;
+    }
+}
+
+/// Events, each when its tokens have been said.
+fn streamed(mock: &Mock, events: Vec<Event>, call: Call) -> Response {
+    let pause = mock.options.pause();
     let started = Instant::now();
     let events = stream::iter(events).then(move |event| {
         // The call goes on as long as its stream.

@@ -4,6 +4,7 @@
 mod choice;
 mod events;
 mod question;
+mod response;
 mod sample;
 
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use question::Question;
 
 pub(super) use choice::{cut, words};
 pub(super) use events::Event;
+pub(super) use response::ResponseScript;
 pub(super) use sample::sample;
 
 /// One answer to a chat completion.
