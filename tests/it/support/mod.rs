@@ -14,6 +14,7 @@ mod keys;
 mod messages;
 mod moderations;
 mod redis;
+mod responses;
 mod scratch;
 mod upstream;
 mod vectors;
@@ -39,6 +40,9 @@ pub(crate) use messages::{
 };
 pub(crate) use moderations::verdicts;
 pub(crate) use redis::{Redis, free_port};
+pub(crate) use responses::{
+    asking, asking_with, completed, payloads, respond, respond_as, response, told_as_events,
+};
 pub(crate) use scratch::Scratch;
 pub(crate) use upstream::{Billed, Gate, Reply, Upstream};
 pub(crate) use vectors::{Floats, hash, packed};

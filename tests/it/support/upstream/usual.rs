@@ -8,6 +8,7 @@ use crate::support::completions::{completion_chunks, completions};
 use crate::support::embeddings::{EmbeddingStyle, items};
 use crate::support::messages::{message_answer, message_events};
 use crate::support::moderations::verdicts;
+use crate::support::responses::{response, told_as_events};
 
 /// A good answer to the call of this number.
 pub(super) fn usual(request: &Recorded, number: usize, style: EmbeddingStyle) -> Reply {
@@ -18,6 +19,7 @@ pub(super) fn usual(request: &Recorded, number: usize, style: EmbeddingStyle) ->
             Reply::json(200, json!({"input_tokens": 10 + number}).to_string())
         }
         "/v1/completions" => completed(&request.json(), number),
+        "/v1/responses" => respond(&request.json(), number),
         "/v1/embeddings" => Reply::json(200, style.answer(&request.json())),
         "/v1/moderations" => {
             let mut whole = verdicts(&request.json());
@@ -101,6 +103,20 @@ fn completed(asked: &Value, number: usize) -> Reply {
     let whole = completions(&format!("cmpl-{number}"), &[&text]);
     if asked["stream"] == true {
         Reply::chunks(&completion_chunks(&whole, asked))
+    } else {
+        Reply::json(200, whole.to_string())
+    }
+}
+
+/// Another response each time.
+fn respond(asked: &Value, number: usize) -> Reply {
+    let whole = response(
+        &format!("resp_{number}"),
+        &format!("answer {number}"),
+        asked,
+    );
+    if asked["stream"] == true {
+        Reply::stream(told_as_events(&whole))
     } else {
         Reply::json(200, whole.to_string())
     }
