@@ -12,12 +12,11 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::keys::Keys;
-use super::{Asked, Proxy, Question, Reply, identify, limits};
+use super::{Asked, Failed, Proxy, Question, Reply, identify, limits};
 use crate::entry::{Entry, Meta};
 use crate::key::canonical::Form;
 use crate::key::headers::{self, Role};
 use crate::key::{Address, Canonical, Fingerprinter, Key, Scope};
-use crate::proxy::Failed;
 use crate::upstream::{CallBody, ClientStream};
 use crate::wire::json::members::MembersReader;
 use crate::wire::{Operation, json};

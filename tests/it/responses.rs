@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ALICE, Crowd, Ending, House, Reply, Request, Response, Store, asking, asking_with, completed,
-    in_time, on_each_store, payloads, respond, respond_as, response, streaming, told_as_events,
+    eventually, in_time, on_each_store, payloads, respond, respond_as, response, streaming,
+    told_as_events,
 };
 
 /// An answer and the stream that tells it.
@@ -59,9 +60,19 @@ on_each_store! {
             }
             assert_eq!(house.upstream.calls(), before + 1);
         }
-        let spent = house.metrics().await;
-        let counted = |name: &str, line: &str| line.starts_with(name) && line.contains("response");
-        assert!(spent.lines().any(|line| counted("reprise_", line)), "{spent}");
+        let path = "/admin/v1/usage?start=0&granularity=total&operation=response";
+        let books = eventually("the requests are in the books", || async {
+            let seen = house.admin(path).await;
+            let books = (seen.status == 200).then(|| seen.json()["totals"].clone())?;
+            (books["requests"] == 10).then_some(books)
+        })
+        .await;
+        assert_eq!(books["hits"], 8, "{books:#}");
+        for (kind, answers) in [("upstream", 2), ("served", 10), ("saved", 8)] {
+            let tokens = &books["tokens"][kind];
+            assert_eq!(tokens["input"], 7 * answers, "{kind}: {books:#}");
+            assert_eq!(tokens["output"], 3 * answers, "{kind}: {books:#}");
+        }
     }
 
     async fn the_golden_vectors_are_served_and_recorded_byte_for_byte(store) {
