@@ -12,10 +12,10 @@ type Edit = fn(&mut Value);
 const SAME: [(&str, Edit); 8] = [
     ("stream", |question| question["stream"] = json!(false)),
     ("metadata", |question| {
-        question["metadata"] = json!({"user_id": "u"})
+        question["metadata"] = json!({"user_id": "u"});
     }),
     ("service_tier", |question| {
-        question["service_tier"] = json!("auto")
+        question["service_tier"] = json!("auto");
     }),
     ("cache_control", |question| {
         question["cache_control"] = json!({"type": "ephemeral"});
@@ -31,7 +31,7 @@ const SAME: [(&str, Edit); 8] = [
         question["tools"][0]["cache_control"] = json!({"type": "ephemeral"});
     }),
     ("temperature 0.50", |question| {
-        question["temperature"] = json!(0.50)
+        question["temperature"] = json!(0.50);
     }),
 ];
 
@@ -41,7 +41,7 @@ const OTHER: [(&str, Edit); 9] = [
     ("max_tokens", |question| question["max_tokens"] = json!(7)),
     ("system", |question| question["system"] = json!("Be long.")),
     ("temperature", |question| {
-        question["temperature"] = json!(0.6)
+        question["temperature"] = json!(0.6);
     }),
     ("thinking", |question| {
         question["thinking"] = json!({"type": "enabled", "budget_tokens": 1024});
@@ -50,7 +50,7 @@ const OTHER: [(&str, Edit); 9] = [
         question["tools"][0]["input_schema"] = json!({"type": "object", "title": "x"});
     }),
     ("stop_sequences", |question| {
-        question["stop_sequences"] = json!(["a"])
+        question["stop_sequences"] = json!(["a"]);
     }),
     ("context_management", |question| {
         question["context_management"] = json!({"edits": []});
@@ -67,7 +67,7 @@ const BYPASSED: [(&str, Edit); 8] = [
         question["mcp_servers"] = json!([{"type": "url", "url": "https://e", "name": "m"}]);
     }),
     ("stateful", |question| {
-        question["container"] = json!("container_1")
+        question["container"] = json!("container_1");
     }),
     ("remote-reference", |question| {
         question["messages"][0]["content"] = json!([
@@ -82,7 +82,7 @@ const BYPASSED: [(&str, Edit); 8] = [
     }),
     ("invalid", |question| question["messages"] = json!("Hi")),
     ("control-field", |question| {
-        question["cache"] = json!({"no-cache": true})
+        question["cache"] = json!({"no-cache": true});
     }),
 ];
 
