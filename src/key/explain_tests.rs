@@ -7,7 +7,11 @@ use super::*;
 use crate::wire::UpstreamKind;
 use crate::wire::json::parse;
 
-const KINDS: [UpstreamKind; 2] = [UpstreamKind::OpenAi, UpstreamKind::Compatible];
+const KINDS: [UpstreamKind; 3] = [
+    UpstreamKind::OpenAi,
+    UpstreamKind::Anthropic,
+    UpstreamKind::Compatible,
+];
 
 /// Members of requests, with some values each.
 type Choices = &'static [(&'static str, &'static [&'static str])];
@@ -112,8 +116,35 @@ const COMPLETION: Choices = &[
     ("user", &[r#""u""#]),
 ];
 
+const MESSAGE: Choices = &[
+    ("temperature", &["1", "0.50", "null"]),
+    ("stream", &["true", "false"]),
+    ("metadata", &[r#"{"user_id":"u"}"#]),
+    ("service_tier", &[r#""auto""#]),
+    ("cache_control", &[r#"{"type":"ephemeral"}"#]),
+    (
+        "system",
+        &[
+            r#""s""#,
+            r#"[{"type":"text","text":"s","cache_control":{}}]"#,
+        ],
+    ),
+    (
+        "tools",
+        &[r#"[{"name":"f","input_schema":{"z":1,"a":2.0},"cache_control":{}}]"#],
+    ),
+    ("tool_choice", &[r#"{"type":"auto"}"#]),
+    ("thinking", &[r#"{"type":"disabled"}"#, "null"]),
+    ("stop_sequences", &[r#"["b","a"]"#]),
+    (
+        "output_config",
+        &[r#"{"format":{"type":"json_schema","schema":{"z":1,"a":2}}}"#],
+    ),
+    ("unheard_of", &["1", r#"{"z":1.0}"#]),
+];
+
 /// An operation, what its requests begin with, and the members they may have.
-const FAMILIES: [(Operation, &str, Choices); 5] = [
+const FAMILIES: [(Operation, &str, Choices); 6] = [
     (
         Operation::Chat,
         r#""model":"m","messages":[{"role":"system","content":[{"type":"text","text":"s","cache_control":{}}]},{"role":"user","content":"hi"}]"#,
@@ -135,6 +166,11 @@ const FAMILIES: [(Operation, &str, Choices); 5] = [
         r#""model":"m","prompt":["a"]"#,
         COMPLETION,
     ),
+    (
+        Operation::Message,
+        r#""model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"s","cache_control":{}}]}]"#,
+        MESSAGE,
+    ),
 ];
 
 fn rules(kind: UpstreamKind) -> Rules {
@@ -154,11 +190,12 @@ fn question(
         Operation::Completion => {
             completion::identify(body, rules(kind)).map(|one| (one, Vec::new()))
         }
+        Operation::Message => message::identify(body, message::Wanted::Message, rules(kind))
+            .map(|one| (one, Vec::new())),
         Operation::Embedding => embedding::identify(body, rules(kind)).map(parts),
         Operation::Moderation => moderation::identify(body, rules(kind)).map(parts),
         Operation::Models
         | Operation::Passthrough
-        | Operation::Message
         | Operation::TokenCount
         | Operation::Rerank
         | Operation::Transcription
@@ -182,8 +219,8 @@ proptest! {
     #[test]
     fn what_is_told_of_a_member_is_what_the_key_does(
         picks in proptest::collection::vec((0_usize..5, any::<bool>()), 18),
-        family in 0_usize..4,
-        folds in 0_usize..2,
+        family in 0..FAMILIES.len(),
+        folds in 0..KINDS.len(),
     ) {
         let (operation, start, choices) = FAMILIES[family];
         let kind = KINDS[folds];
@@ -287,7 +324,7 @@ fn numbers_are_shown_in_one_spelling() {
 #[test]
 fn every_member_that_is_out_has_a_reason() {
     let all = generation::ASIDE.iter().chain(&embedding::ASIDE);
-    for name in all.chain(&response::ASIDE) {
+    for name in all.chain(&response::ASIDE).chain(&message::ASIDE) {
         if *name != "input" {
             assert_ne!(reason::of(name), reason::UNTOLD, "{name}");
         }

@@ -42,7 +42,7 @@ pub(super) const QUESTION: [&str; 17] = [
 /// - `metadata` names the caller and is not shown to the model;
 /// - `service_tier` chooses a price and a latency of the same model;
 /// - `cache_control` steers the provider's own prefix cache.
-const ASIDE: [&str; 4] = ["cache_control", "metadata", "service_tier", "stream"];
+pub(super) const ASIDE: [&str; 4] = ["cache_control", "metadata", "service_tier", "stream"];
 
 /// Which of the two is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
