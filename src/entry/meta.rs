@@ -123,7 +123,11 @@ mod usage {
 
     use super::{DecodeError, Decoder, EncodeError, Encoder, Usage, Write};
 
+    /// Those that every version has written.
     const FIELDS: u64 = 5;
+
+    /// The same and the tokens written to the provider's prompt cache, which came later.
+    const FIELDS_WITH_WRITTEN: u64 = 6;
 
     pub(super) fn encode<C, W: Write>(
         usage: &Option<Usage>,
@@ -135,12 +139,13 @@ mod usage {
             return Ok(());
         };
         encoder
-            .array(FIELDS)?
+            .array(FIELDS_WITH_WRITTEN)?
             .u64(usage.input)?
             .u64(usage.cached_input)?
             .u64(usage.output)?
             .u64(usage.reasoning)?
-            .bool(usage.estimated)?;
+            .bool(usage.estimated)?
+            .u64(usage.written_input)?;
         Ok(())
     }
 
@@ -156,14 +161,18 @@ mod usage {
             .array()?
             .filter(|fields| *fields >= FIELDS)
             .ok_or_else(|| DecodeError::message("usage has too few fields"))?;
-        let usage = Usage {
+        let mut usage = Usage {
             input: decoder.u64()?,
             cached_input: decoder.u64()?,
+            written_input: 0,
             output: decoder.u64()?,
             reasoning: decoder.u64()?,
             estimated: decoder.bool()?,
         };
-        for _later in FIELDS..fields {
+        if fields >= FIELDS_WITH_WRITTEN {
+            usage.written_input = decoder.u64()?;
+        }
+        for _later in FIELDS_WITH_WRITTEN..fields {
             decoder.skip()?;
         }
         Ok(Some(usage))
@@ -210,11 +219,12 @@ mod tests {
         encoder.u8(0).unwrap().str("m").unwrap();
         encoder.u8(2).unwrap().str("u").unwrap();
         encoder.u8(3).unwrap().u16(200).unwrap();
-        encoder.u8(4).unwrap().array(6).unwrap();
+        encoder.u8(4).unwrap().array(7).unwrap();
         for _count in 0..4 {
             encoder.u64(1).unwrap();
         }
-        encoder.bool(false).unwrap().str("later").unwrap();
+        encoder.bool(false).unwrap().u64(9).unwrap();
+        encoder.str("later").unwrap();
         encoder.u8(5).unwrap().u32(1).unwrap();
         encoder.u8(6).unwrap().str("t").unwrap();
         encoder.u8(200).unwrap().array(1).unwrap().u8(1).unwrap();

@@ -4,6 +4,7 @@
 //! [models."my-model"]      # the name as requests have it
 //! input = 1.5              # US dollars for a million tokens
 //! cached_input = 0.75      # the same as `input` if it is left out
+//! written_input = 1.875    # the same
 //! output = 6
 //! ```
 
@@ -63,6 +64,7 @@ struct Document {
 struct Entry {
     input: f64,
     cached_input: Option<f64>,
+    written_input: Option<f64>,
     output: f64,
 }
 
@@ -133,6 +135,9 @@ impl Entry {
             cached_input: self
                 .cached_input
                 .map(|dollars| rate("cached_input", dollars)),
+            written_input: self
+                .written_input
+                .map(|dollars| rate("written_input", dollars)),
             output: rate("output", self.output),
         })
     }

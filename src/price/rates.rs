@@ -38,6 +38,9 @@ pub struct Rates {
     /// The same if the provider read it from its own prompt cache; without it such
     /// a token costs what any other of the request does.
     pub cached_input: Option<Rate>,
+    /// The same if the provider wrote it to its own prompt cache; without it such a
+    /// token costs what any other of the request does.
+    pub written_input: Option<Rate>,
     /// A token of the answer.
     pub output: Rate,
 }
@@ -152,10 +155,12 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> Usd {
         let rates = self.rates(usage.input);
         let cached = usage.cached_input.min(usage.input);
+        let written = usage.written_input.min(usage.input - cached);
         let picos = rates
             .input
-            .of(usage.input - cached)
+            .of(usage.input - cached - written)
             .saturating_add(rates.cached_input.unwrap_or(rates.input).of(cached))
+            .saturating_add(rates.written_input.unwrap_or(rates.input).of(written))
             .saturating_add(rates.output.of(usage.output));
         let nanos = picos.saturating_add(PICOS_PER_NANO / 2) / PICOS_PER_NANO;
         Usd::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -181,6 +186,7 @@ mod tests {
         Rates {
             input: Rate::from_picos(input),
             cached_input: cached_input.map(Rate::from_picos),
+            written_input: None,
             output: Rate::from_picos(output),
         }
     }
@@ -190,6 +196,7 @@ mod tests {
         let price = Price::flat(Rates {
             input: Rate::try_from(2.5).unwrap(),
             cached_input: Some(Rate::try_from(1.25).unwrap()),
+            written_input: None,
             output: Rate::try_from(10.0).unwrap(),
         });
         let told = |usage: Usage| price.cost(&usage).to_string();
@@ -198,6 +205,24 @@ mod tests {
         assert_eq!(told(usage(9, 4, 5)), "0.0000675");
         // The cached tokens are among those of the input, so more of them there are not.
         assert_eq!(told(usage(4, 9, 0)), "0.000005");
+    }
+
+    #[test]
+    fn what_is_written_to_the_prompt_cache_has_a_price_of_its_own() {
+        let mut rates = rates(1_000, Some(100), 0);
+        let used = Usage {
+            written_input: 2,
+            ..usage(10, 3, 0)
+        };
+        assert_eq!(Price::flat(rates).cost(&used).nanos(), 7);
+        rates.written_input = Some(Rate::from_picos(5_000));
+        assert_eq!(Price::flat(rates).cost(&used).nanos(), 15);
+        // Of what was read nothing was written as well.
+        let odd = Usage {
+            written_input: 9,
+            ..usage(4, 3, 0)
+        };
+        assert_eq!(Price::flat(rates).cost(&odd).nanos(), 5);
     }
 
     #[test]

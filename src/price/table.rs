@@ -71,6 +71,7 @@ struct Line {
     rule: Option<Rule>,
     input: Option<Rate>,
     cached: Option<Rate>,
+    write: Option<Rate>,
     output: Option<Rate>,
     #[serde(default)]
     tiers: Vec<TierLine>,
@@ -82,6 +83,7 @@ struct TierLine {
     above: u64,
     input: Rate,
     cached: Option<Rate>,
+    write: Option<Rate>,
     output: Rate,
 }
 
@@ -178,6 +180,7 @@ impl Line {
         let rates = Rates {
             input: self.input?,
             cached_input: self.cached,
+            written_input: self.write,
             output: self.output?,
         };
         let tiers = self.tiers.iter().map(|tier| Tier {
@@ -185,6 +188,7 @@ impl Line {
             rates: Rates {
                 input: tier.input,
                 cached_input: tier.cached,
+                written_input: tier.write,
                 output: tier.output,
             },
         });

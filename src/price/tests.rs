@@ -24,6 +24,7 @@ fn rates_of(line: &Value) -> Rates {
     Rates {
         input: rate("input").unwrap(),
         cached_input: rate("cached"),
+        written_input: rate("write"),
         output: rate("output").unwrap(),
     }
 }

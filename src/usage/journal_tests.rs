@@ -137,6 +137,7 @@ fn event(at: UnixMillis, model: &str) -> Event {
 const USAGE: Usage = Usage {
     input: 10,
     cached_input: 4,
+    written_input: 0,
     output: 5,
     reasoning: 2,
     estimated: false,

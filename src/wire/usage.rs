@@ -9,6 +9,9 @@ pub struct Usage {
     pub input: u64,
     /// Tokens of the request that the provider read from its own prompt cache.
     pub cached_input: u64,
+    /// Tokens of the request that the provider wrote to its own prompt cache, and
+    /// charges for that.
+    pub written_input: u64,
     /// Tokens of the answer, the reasoning included where the provider counts it in.
     pub output: u64,
     /// Tokens of the answer that were spent on reasoning.
@@ -52,6 +55,7 @@ impl Usage {
         Some(Self {
             input: input.unwrap_or_default().saturating_add(apart),
             cached_input: cached_input.unwrap_or_default(),
+            written_input: first(&[&["cache_creation_input_tokens"]]).unwrap_or_default(),
             output: output.unwrap_or_default(),
             reasoning: reasoning.unwrap_or_default(),
             estimated: false,
@@ -71,15 +75,22 @@ impl Usage {
         let split = |tokens: u64| apportion(tokens, sizes, total(sizes));
         split(self.input)
             .into_iter()
-            .zip(split(self.cached_input))
+            .zip(
+                split(self.cached_input)
+                    .into_iter()
+                    .zip(split(self.written_input)),
+            )
             .zip(split(self.output).into_iter().zip(split(self.reasoning)))
-            .map(|((input, cached_input), (output, reasoning))| Self {
-                input,
-                cached_input,
-                output,
-                reasoning,
-                estimated: self.estimated || !is_exact,
-            })
+            .map(
+                |((input, (cached_input, written_input)), (output, reasoning))| Self {
+                    input,
+                    cached_input,
+                    written_input,
+                    output,
+                    reasoning,
+                    estimated: self.estimated || !is_exact,
+                },
+            )
             .collect()
     }
 
@@ -94,6 +105,7 @@ impl Usage {
         Self {
             input: self.input.max(other.input),
             cached_input: self.cached_input.max(other.cached_input),
+            written_input: self.written_input.max(other.written_input),
             output: self.output.max(other.output),
             reasoning: self.reasoning.max(other.reasoning),
             estimated: self.estimated || other.estimated,
@@ -106,6 +118,7 @@ impl Usage {
         Self {
             input: self.input.saturating_add(other.input),
             cached_input: self.cached_input.saturating_add(other.cached_input),
+            written_input: self.written_input.saturating_add(other.written_input),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
             estimated: self.estimated || other.estimated,
@@ -179,6 +192,7 @@ mod tests {
         let expected = Usage {
             input: 9,
             cached_input: 4,
+            written_input: 0,
             output: 5,
             reasoning: 2,
             estimated: false,
@@ -204,6 +218,15 @@ mod tests {
             ),
             Some(expected)
         );
+        let anthropics = read(
+            r#"{"input_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":2,"output_tokens":5}"#,
+        );
+        let expected = Usage {
+            written_input: 2,
+            reasoning: 0,
+            ..expected
+        };
+        assert_eq!(anthropics, Some(expected));
         for nothing in [
             "{}",
             "null",

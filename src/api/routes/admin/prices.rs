@@ -64,6 +64,10 @@ pub(super) struct TokenPrice {
     /// cost what the others do.
     #[schema(example = 0.075)]
     cached_input: Option<f64>,
+    /// Of the request, where the provider wrote them to its prompt cache; missing if they
+    /// cost what the others do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_input: Option<f64>,
     /// Of the answer.
     #[schema(example = 0.6)]
     output: f64,
@@ -82,6 +86,9 @@ pub(super) struct PriceTier {
     input: f64,
     /// Of the request, where read from the prompt cache.
     cached_input: Option<f64>,
+    /// Of the request, where written to the prompt cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_input: Option<f64>,
     /// Of the answer.
     output: f64,
 }
@@ -143,17 +150,20 @@ impl TokenPrice {
         let Rates {
             input,
             cached_input,
+            written_input,
             output,
         } = price.rates(0);
         let tiers = price.tiers().iter().map(|tier| PriceTier {
             above: tier.above,
             input: tier.rates.input.dollars(),
             cached_input: tier.rates.cached_input.map(Rate::dollars),
+            written_input: tier.rates.written_input.map(Rate::dollars),
             output: tier.rates.output.dollars(),
         });
         Self {
             input: input.dollars(),
             cached_input: cached_input.map(Rate::dollars),
+            written_input: written_input.map(Rate::dollars),
             output: output.dollars(),
             tiers: tiers.collect(),
         }
