@@ -89,6 +89,29 @@ impl<'a> ObjectSpan<'a> {
         Some(Edit { range, text })
     }
 
+    /// The text without the members whose names are `gone`, and without the commas that
+    /// parted them from their neighbours.
+    pub fn without_all(&self, gone: impl Fn(&str) -> bool) -> String {
+        let mut out = String::with_capacity(self.text.len());
+        let mut at = match self.members.first() {
+            Some(first) => first.member.start,
+            None => self.close,
+        };
+        let mut is_first = true;
+        out.push_str(self.text.get(..at).unwrap_or_default());
+        for member in &self.members {
+            if !gone(&member.name) {
+                let from = if is_first { member.member.start } else { at };
+                let kept = self.text.get(from..member.member.end);
+                out.push_str(kept.unwrap_or_default());
+                is_first = false;
+            }
+            at = member.member.end;
+        }
+        out.push_str(self.text.get(at..).unwrap_or_default());
+        out
+    }
+
     /// The edit that gives the member called `name` the value `value`, which is
     /// JSON text; a member that is not there is added as the last one. `name`
     /// must not need escaping.

@@ -81,6 +81,23 @@ fn any_object() -> impl Strategy<Value = serde_json::Value> {
         .prop_map(|members| serde_json::Value::Object(members.into_iter().collect()))
 }
 
+#[test]
+fn several_members_are_cut_out_and_the_rest_stays_as_written() {
+    for (text, expected) in [
+        (r#"{"x":1,"a":2,"y":3}"#, r#"{"a":2}"#),
+        (r#"{ "a" : 1 , "x":2 ,"b":3}"#, r#"{ "a" : 1 ,"b":3}"#),
+        (r#" {"x":1, "y":{"x":2} } "#, r" { } "),
+        (r#"{"x":1, "a":2}"#, r#"{"a":2}"#),
+        (r#"{"a":2, "x":1, "y":2 }"#, r#"{"a":2 }"#),
+        (r"{ }", r"{ }"),
+        (r#"{"\u0078":1,"a":"x"}"#, r#"{"a":"x"}"#),
+    ] {
+        let span = ObjectSpan::read(text).unwrap();
+        let edited = span.without_all(|name| matches!(name, "x" | "y"));
+        assert_eq!(edited, expected, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn taking_out_by_span_is_taking_out_of_the_tree(object in any_object(), pretty: bool) {
@@ -94,6 +111,12 @@ proptest! {
             expected.retain(|(member, _)| *member != name);
             prop_assert_eq!(parse(&edited).unwrap(), Json::Object(expected));
         }
+        let keep = |name: &str| name.starts_with('a');
+        let Json::Object(mut expected) = parse(text.as_bytes()).unwrap() else { unreachable!() };
+        expected.retain(|(member, _)| keep(member));
+        let edited = span.without_all(|name| !keep(name));
+        prop_assert_eq!(parse(edited.as_bytes()).unwrap(), Json::Object(expected));
+        prop_assert_eq!(&span.without_all(|_| false), &text);
         let added = span.with("new", "[1]").apply(text.as_bytes());
         prop_assert_eq!(parse(&added).unwrap().get("new").cloned(), parse(b"[1]").ok());
     }
@@ -104,6 +127,7 @@ proptest! {
             for member in span.members() {
                 let _edited = span.without(&member.name).unwrap().apply(text.as_bytes());
             }
+            let _edited = span.without_all(|name| name == "a");
             let _edited = span.with("a", "1").apply(text.as_bytes());
         }
     }
