@@ -130,6 +130,7 @@ fn at_random_nobody_meets_what_another_was_answered() {
             path: "/chat/completions",
             query: None,
             headers: &headers,
+            partition: &[],
         };
         let key = fingerprinter.key(&principal.scope, &address, &questions[question]);
         let (_, rights, boundary) = &all[caller];

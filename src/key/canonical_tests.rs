@@ -126,6 +126,7 @@ fn chat_key(text: &str) -> Key {
         path: "/",
         query: None,
         headers: &HeaderMap::new(),
+        partition: &[],
     };
     let question = identify(&parse(body.as_bytes()).unwrap(), rules).unwrap();
     Fingerprinter::new(&secret).key(&Scope::derive(&secret, &[]), &address, &question)

@@ -18,6 +18,7 @@ use super::{CacheSecret, Canonical, Key, Scope, headers};
 const KEY_LABEL: &[u8] = b"reprise/key/v1\0";
 const ITEM_LABEL: &[u8] = b"reprise/item/v1\0";
 const RAW_LABEL: &[u8] = b"reprise/raw/v1\0";
+const PARTITION_LABEL: &[u8] = b"reprise/partition/v1\0";
 
 /// Where a request is going: all of the question that is not in its body.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,9 @@ pub struct Address<'a> {
     pub query: Option<&'a str>,
     /// The client's headers; those that are in the question are picked here.
     pub headers: &'a HeaderMap,
+    /// What keeps this request apart from others that ask the same, each part under the
+    /// name of what it was said with.
+    pub partition: &'a [(&'static str, Box<[u8]>)],
 }
 
 /// Makes keys. Built once from the secret, shared by all requests.
@@ -57,9 +61,10 @@ impl Fingerprinter {
     pub fn key(&self, scope: &Scope, address: &Address<'_>, question: &Canonical) -> Key {
         let body = question.as_bytes();
         let front = front(KEY_LABEL, scope, address, body.len());
-        let proof = self.proof.digest(&[&front, body]);
+        let partition = partition(address);
+        let proof = self.proof.digest(&[&front, body, &partition]);
         Key {
-            id: self.id.digest(&[&front, body]),
+            id: self.id.digest(&[&front, body, &partition]),
             proof: proof.first_chunk().copied().unwrap_or_default(),
         }
     }
@@ -77,10 +82,11 @@ impl Fingerprinter {
         start.extend_from_slice(shared.as_bytes());
         // What all keys begin with is digested once, not once an item.
         let (id, proof) = (self.id.begun(&start), self.proof.begun(&start));
+        let partition = partition(address);
         let key = |item: &Canonical| Key {
-            id: id.digest(&[item.as_bytes()]),
+            id: id.digest(&[item.as_bytes(), &partition]),
             proof: proof
-                .digest(&[item.as_bytes()])
+                .digest(&[item.as_bytes(), &partition])
                 .first_chunk()
                 .copied()
                 .unwrap_or_default(),
@@ -94,8 +100,8 @@ impl Fingerprinter {
     /// It covers all that a key covers, but not the rules of identification: a
     /// memory of it must not outlive them.
     pub fn raw_digest(&self, scope: &Scope, address: &Address<'_>, body: &[u8]) -> [u8; 32] {
-        self.raw
-            .digest(&[&front(RAW_LABEL, scope, address, body.len()), body])
+        let front = front(RAW_LABEL, scope, address, body.len());
+        self.raw.digest(&[&front, body, &partition(address)])
     }
 }
 
@@ -113,6 +119,7 @@ fn front(label: &[u8], scope: &Scope, address: &Address<'_>, body_bytes: usize) 
         path,
         query,
         headers,
+        partition: _,
     } = address;
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(label);
@@ -126,6 +133,23 @@ fn front(label: &[u8], scope: &Scope, address: &Address<'_>, body_bytes: usize) 
         put_named_parts(&mut out, &headers::credentials(headers));
     }
     put_length(&mut out, body_bytes);
+    out
+}
+
+/// What stands behind the body: nothing, where nothing keeps the request apart, so that
+/// keys without a partition are what they were before there were any. What stands before
+/// it tells where it begins: a body has its length in front, an item ends by itself.
+fn partition(address: &Address<'_>) -> Vec<u8> {
+    if address.partition.is_empty() {
+        return Vec::new();
+    }
+    let parts: Vec<(&str, &[u8])> = address
+        .partition
+        .iter()
+        .map(|(name, value)| (*name, value.as_ref()))
+        .collect();
+    let mut out = PARTITION_LABEL.to_vec();
+    put_named_parts(&mut out, &parts);
     out
 }
 

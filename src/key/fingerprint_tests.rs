@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use http::{HeaderName, HeaderValue};
+use proptest::prelude::*;
 
 use crate::key::Rules;
 use crate::key::chat::identify;
@@ -25,6 +26,7 @@ fn address(headers: &HeaderMap) -> Address<'_> {
         path: "/v1/chat/completions",
         query: None,
         headers,
+        partition: &[],
     }
 }
 
@@ -218,5 +220,65 @@ fn the_layout_of_an_items_key_stands_still() {
     assert_eq!(
         hex::encode(keys[0].proof()),
         "a9148c6ce357b68e23030ec735954d3e"
+    );
+}
+
+type Parts = Vec<(&'static str, Box<[u8]>)>;
+
+/// A few parts, of which many are alike.
+fn any_parts() -> impl Strategy<Value = Parts> {
+    let name = prop_oneof![Just("seed"), Just("key"), Just("seedkey")];
+    let value = "[ab]{0,2}".prop_map(|text| text.into_bytes().into_boxed_slice());
+    prop::collection::vec((name, value), 0..3)
+}
+
+proptest! {
+    /// What is asked under another partition is never met, and what is asked under the
+    /// same one is: a partition splits what has one key without it, and joins nothing.
+    #[test]
+    fn a_partition_only_splits(
+        parts in [any_parts(), any_parts()],
+        texts in ["[ab]{1,2}", "[ab]{1,2}"],
+        scopes in [0_u8..2, 0_u8..2],
+    ) {
+        let maker = Fingerprinter::new(&SECRET);
+        let none = HeaderMap::new();
+        let keys = |at: usize, partition: &[(&'static str, Box<[u8]>)]| {
+            let address = Address { partition, ..address(&none) };
+            let body = BODY.replace("Say hi", &texts[at]);
+            let scope = scope(&[scopes[at]]);
+            let items = [question(&body)];
+            let question = question(&body);
+            (
+                maker.key(&scope, &address, &question),
+                maker.item_keys(&scope, &address, &question, &items),
+                maker.raw_digest(&scope, &address, body.as_bytes()),
+            )
+        };
+        let without = [keys(0, &[]), keys(1, &[])];
+        let with = [keys(0, &parts[0]), keys(1, &parts[1])];
+        let is_same = without[0] == without[1] && parts[0] == parts[1];
+        prop_assert_eq!(with[0].0 == with[1].0, is_same);
+        prop_assert_eq!(with[0].0.proof() == with[1].0.proof(), is_same);
+        prop_assert_eq!(with[0].1 == with[1].1, is_same);
+        prop_assert_eq!(with[0].2 == with[1].2, is_same);
+    }
+}
+
+/// If this fails, every entry that a client has kept apart is lost.
+#[test]
+fn the_layout_of_a_partition_stands_still() {
+    let headers = with_header("openai-beta", "x=v1");
+    let parts: Parts = vec![("helicone-cache-seed", (*b"user-1").into())];
+    let address = Address {
+        query: Some("api-version=1"),
+        partition: &parts,
+        ..address(&headers)
+    };
+    let maker = Fingerprinter::new(&SECRET);
+    let key = maker.key(&scope(b"Bearer sk-test"), &address, &question(BODY));
+    assert_eq!(
+        key.to_string(),
+        "f4d30bda8054897a6f8b488c1f9a495d9a576b091f3297e976b91ce9e3a0fc3a"
     );
 }

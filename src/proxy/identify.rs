@@ -149,6 +149,7 @@ impl Admitted {
             path,
             query,
             headers: &asked.headers,
+            partition: &[],
         }
     }
 }

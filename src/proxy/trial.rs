@@ -26,6 +26,7 @@ impl Proxy {
             path: "",
             query: None,
             headers: &HeaderMap::new(),
+            partition: &[],
         };
         let scope = Scope::derive(&keys.secret, &[PART]);
         // Two trials at a time are not in each other's way.
