@@ -42,16 +42,23 @@ const CHOOSING: [&str; 5] = [
 ];
 
 /// Endings of headers that are credentials, besides those that are always.
-const CREDENTIALS: [&str; 8] = [
+const CREDENTIALS: [&str; 10] = [
     "-access-token",
     "-api-key",
     "-auth",
     "-auth-token",
+    "-authorization",
     "-security-token",
     "-session-token",
     "-subscription-key",
     "-virtual-key",
+    "-vk",
 ];
+
+/// Headers with which clients of another gateway say where a request goes. They bring
+/// them on every request, meaning that gateway, so that they are taken away and nobody is
+/// refused for them.
+const ROUTES: [&str; 2] = ["x-portkey-config", "x-portkey-provider"];
 
 /// The member of a body that says so, if there is one. Case does not count: there are
 /// readers for whom it does not.
@@ -78,12 +85,15 @@ pub fn header(request: &HeaderMap) -> Option<&'static str> {
     request.keys().find_map(|name| ending(name, &CHOOSING))
 }
 
-/// Takes the credentials of the client from a request.
+/// Takes the credentials of the client from a request, and where it was to be sent.
 pub fn strip(request: &mut HeaderMap) {
     for name in headers::credential_names() {
         request.remove(name);
     }
     request.remove(http::header::COOKIE);
+    for name in ROUTES {
+        request.remove(name);
+    }
     let others: Vec<HeaderName> = request
         .keys()
         .filter(|name| ending(name, &CREDENTIALS).is_some())
@@ -150,6 +160,10 @@ mod tests {
             "openai-organization",
             "x-portkey-virtual-key",
             "helicone-auth",
+            "cf-aig-authorization",
+            "x-bf-vk",
+            "x-portkey-config",
+            "x-portkey-provider",
             "x-amz-security-token",
             "openai-beta",
         ] {

@@ -31,6 +31,7 @@ pub(super) async fn answer_if_changed(
     let Reply {
         status,
         mut headers,
+        outcome,
         body,
     } = reply;
     let body = match body {
@@ -45,6 +46,7 @@ pub(super) async fn answer_if_changed(
                     return Ok(respond(Reply {
                         status,
                         headers,
+                        outcome,
                         body,
                     }));
                 }
@@ -68,6 +70,7 @@ pub(super) async fn answer_if_changed(
     Ok(respond(Reply {
         status,
         headers,
+        outcome,
         body: ReplyBody::Full(body),
     }))
 }
@@ -94,6 +97,7 @@ pub(super) fn is_listed(request: &HeaderMap, tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::CacheStatus;
 
     async fn ask(known: Option<&str>) -> Response {
         let mut request = HeaderMap::new();
@@ -106,6 +110,7 @@ mod tests {
                 CONTENT_TYPE,
                 HeaderValue::from_static("application/json"),
             )]),
+            outcome: CacheStatus::Collapsed,
             body: ReplyBody::Stream(
                 stream::iter([Ok(Bytes::from_static(b"{}")), Ok(Bytes::from_static(b" "))]).boxed(),
             ),

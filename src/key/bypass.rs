@@ -29,8 +29,9 @@ pub enum Bypass {
     Encoding,
     /// More than the upstream takes in one request; it shall say so itself.
     OverLimit,
-    /// A field meant for a gateway. It is not part of what the model is asked, but
-    /// goes upstream with the request, where it may change the answer.
+    /// A field meant for a gateway that could not be taken out of the request. It is not
+    /// part of what the model is asked, but goes upstream with it, where it may change the
+    /// answer.
     ControlField,
 }
 

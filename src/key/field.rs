@@ -14,7 +14,8 @@ const STREAM_OPTIONS_ASIDE: [&str; 3] = [
 ];
 
 /// Whether a top-level field is meant for a gateway such as this one, not for
-/// the model. Such fields are out of the question, so they must not be forwarded.
+/// the model. Such fields are out of the question, so they must not be forwarded: those
+/// that are understood have been taken out of the request before it is identified.
 pub(super) fn is_control_field(name: &str) -> bool {
     name == "cache" || name.starts_with("litellm_")
 }

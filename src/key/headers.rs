@@ -37,7 +37,7 @@ pub fn credential_names() -> impl Iterator<Item = HeaderName> {
 }
 
 /// Headers that are out of the key by name.
-const ASIDE: [&str; 63] = [
+const ASIDE: [&str; 69] = [
     // Transport (RFC 9110, RFC 9112) and what hangs on the connection.
     "connection",
     "content-encoding",
@@ -83,6 +83,10 @@ const ASIDE: [&str; 63] = [
     "x-openrouter-categories",
     "x-openrouter-title",
     "x-title",
+    // What gateways count and trace by.
+    "helicone-prompt-id",
+    "helicone-request-id",
+    "helicone-user-id",
     // Identification of the request and tracing.
     "b3",
     "baggage",
@@ -98,6 +102,9 @@ const ASIDE: [&str; 63] = [
     "x-cloud-trace-context",
     "x-correlation-id",
     "x-ms-client-request-id",
+    "x-portkey-debug",
+    "x-portkey-metadata",
+    "x-portkey-trace-id",
     "x-request-id",
     "x-request-start",
     // Proxies on the way.
@@ -113,14 +120,18 @@ const ASIDE: [&str; 63] = [
 ];
 
 /// Beginnings of names that are out of the key.
-const ASIDE_PREFIXES: [&str; 14] = [
+const ASIDE_PREFIXES: [&str; 18] = [
     "accept-",
     "cf-",
     "fly-",
     "helicone-cache-",
+    "helicone-property-",
+    "helicone-session-",
     "sec-",
     "x-amzn-",
     "x-b3-",
+    "x-bf-dim-",
+    "x-bf-prom-",
     "x-cache-",
     // The names of a session and its agents, for the provider's statistics.
     "x-claude-code-",
@@ -130,6 +141,9 @@ const ASIDE_PREFIXES: [&str; 14] = [
     "x-stainless-",
     "x-vercel-",
 ];
+
+/// A credential of a gateway that begins like what the network in front of it adds.
+const CF_AUTHORIZATION: &str = "cf-aig-authorization";
 
 /// [`ASIDE`] as a set: a request brings a dozen headers, and none of them should
 /// be compared with every name.
@@ -146,7 +160,7 @@ pub fn role(name: &HeaderName) -> Role {
         || ASIDE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     if CREDENTIALS.contains(&name) {
         Role::Credential
-    } else if aside {
+    } else if aside && name != CF_AUTHORIZATION {
         Role::Aside
     } else {
         Role::Question
@@ -201,6 +215,11 @@ mod tests {
             "anthropic-beta",
             "x-unheard-of",
             "extra-parameters",
+            "cf-aig-authorization",
+            "helicone-auth",
+            "x-portkey-config",
+            "x-portkey-provider",
+            "x-bf-vk",
             "x-ms-model-mesh-model-name",
         ] {
             assert_eq!(
@@ -229,6 +248,8 @@ mod tests {
             "cookie",
             "dnt",
             "forwarded",
+            "helicone-property-team",
+            "helicone-user-id",
             "host",
             "http-referer",
             "idempotency-key",
@@ -244,11 +265,13 @@ mod tests {
             "via",
             "x-amzn-trace-id",
             "x-b3-traceid",
+            "x-bf-dim-team",
             "x-cache-ttl",
             "x-client-request-id",
             "x-correlation-id",
             "x-datadog-trace-id",
             "x-forwarded-for",
+            "x-portkey-trace-id",
             "x-real-ip",
             "x-request-id",
             "x-stainless-retry-count",

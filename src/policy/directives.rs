@@ -3,9 +3,10 @@
 //! Read as RFC 9111 §5.2 and RFC 5861 §4 say, then held to what the operator
 //! allows. A directive that cannot be read is taken in the sense that serves less
 //! from the cache: an unreadable demand is the strictest, an unreadable
-//! permission is none.
+//! permission is none. What is asked in the words of another gateway is added
+//! ([`super::dialect`]).
 
-mod read;
+pub(super) mod read;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use http::{HeaderMap, header};
 use crate::wire::Operation;
 
 use super::PolicyOptions;
+use super::dialect::{Spoken, Wishes};
 use read::{Argument, Directive};
 
 /// The header with which a client chooses how many seconds its answer is fresh.
@@ -72,8 +74,14 @@ impl Directives {
         ttl: None,
     };
 
-    /// Reads the headers of a request and holds them to the operator's limits.
-    pub fn of(headers: &HeaderMap, operation: Operation, options: &PolicyOptions) -> Self {
+    /// Reads the headers of a request, adds what it says in other words, and holds all of
+    /// it to the operator's limits.
+    pub fn of(
+        headers: &HeaderMap,
+        spoken: &Spoken,
+        operation: Operation,
+        options: &PolicyOptions,
+    ) -> Self {
         let mut asked = Self::NONE;
         let mut lines = headers.get_all(header::CACHE_CONTROL).iter().peekable();
         if lines.peek().is_none() {
@@ -91,11 +99,15 @@ impl Directives {
                 asked.hear(&directive);
             }
         }
-        asked.ttl = headers
+        let own = headers
             .get_all(TTL_HEADER)
             .iter()
             .filter_map(|value| read::delta_seconds(value.as_bytes()))
             .min();
+        let (by_headers, by_body) = (spoken.by_headers(), spoken.by_body());
+        asked.ttl = by_body.ttl.or(own).or(by_headers.ttl);
+        asked.grant(by_headers);
+        asked.grant(by_body);
         asked.held_to(operation, options)
     }
 
@@ -137,6 +149,19 @@ impl Directives {
     fn refresh(&mut self) {
         if self.lookup == Lookup::Allowed {
             self.lookup = Lookup::Refresh;
+        }
+    }
+
+    /// Adds what is wished in other words. They know reading without writing, which
+    /// `no-store` is not; with neither the cache is left out.
+    fn grant(&mut self, wishes: &Wishes) {
+        if !wishes.read {
+            self.refresh();
+        }
+        self.store &= wishes.store;
+        self.max_age = stricter(self.max_age, wishes.max_age);
+        if self.lookup == Lookup::Refresh && !self.store {
+            self.lookup = Lookup::Bypass;
         }
     }
 

@@ -7,6 +7,7 @@
 //! module is pure: times are arguments, headers go in, decisions come out.
 
 pub mod cache_status;
+pub mod dialect;
 pub mod directives;
 pub mod freshness;
 pub mod gate;
@@ -14,6 +15,7 @@ pub mod options;
 pub mod pattern;
 
 pub use cache_status::CacheStatus;
+pub use dialect::{Accents, Beyond, Spoken};
 pub use directives::{Directives, Lookup};
 pub use freshness::Freshness;
 pub use gate::Refusal;

@@ -11,7 +11,6 @@ use super::{Admitted, Asked, Proxy, Request, limits};
 use crate::access::{Denied, Principal, Standee, foreign};
 use crate::key::headers;
 use crate::ledger::Tags;
-use crate::policy::Directives;
 use crate::upstream::{CredentialOf, Upstream};
 use crate::wire::Operation;
 
@@ -34,7 +33,6 @@ impl Proxy {
             asked.span = Some(otlp.admit(&mut asked.headers));
         }
         let mut account = Account::open(self, operation, &asked);
-        let mut directives = Directives::of(&asked.headers, operation, &self.policy);
         let upstream = Arc::clone(self.upstreams.default());
         let own = upstream.own_credential();
         let is_lent = own.is_some() && headers::credentials(&asked.headers).is_empty();
@@ -61,13 +59,16 @@ impl Proxy {
         if let Err(denied) = may_ask(&principal, operation, &asked.path_and_query) {
             return Err(limits::failed(meter.as_ref(), account.denied(denied)));
         }
-        principal.rights.clamp(&mut directives);
+        let spoken = self.hear_headers(&mut asked, &principal, &upstream);
+        let rights = &principal.rights;
+        let directives = self.directives(&asked.headers, &spoken, operation, rights);
         Ok(Admitted {
             asked,
             principal,
             is_lent,
             upstream,
             tags,
+            spoken,
             directives,
             meter,
             account,
@@ -80,6 +81,7 @@ impl Admitted {
     pub(super) fn go_to(&mut self, upstream: Arc<Upstream>) {
         self.account.upstream(&upstream);
         self.upstream = upstream;
+        self.leave_behind();
     }
 
     /// Whose credential the request is sent with.

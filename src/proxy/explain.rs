@@ -16,7 +16,7 @@ use crate::backend::Cached;
 use crate::key::{self, Explanation, Key, headers};
 use crate::ledger::Tags;
 use crate::policy::cache_status::Tier;
-use crate::policy::{Directives, Freshness, Lookup, freshness};
+use crate::policy::{Freshness, Lookup, freshness};
 use crate::wire::{Operation, json};
 
 /// A request that is to be explained.
@@ -107,14 +107,16 @@ impl Proxy {
             self.door.admit(&mut asked.headers, &keys.secret, own)?
         };
         may_ask(&principal, operation, &asked.path_and_query)?;
-        let mut directives = Directives::of(&asked.headers, operation, &self.policy);
-        principal.rights.clamp(&mut directives);
+        let spoken = self.hear_headers(&mut asked, &principal, &upstream);
+        let rights = &principal.rights;
+        let directives = self.directives(&asked.headers, &spoken, operation, rights);
         let mut admitted = Admitted {
             asked,
             principal,
             is_lent,
             upstream,
             tags: Tags::default(),
+            spoken,
             directives,
             meter: None,
             account,

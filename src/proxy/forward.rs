@@ -32,12 +32,11 @@ impl Proxy {
         let Admitted {
             asked,
             principal,
-            is_lent: _,
             upstream,
             tags,
-            directives: _,
             meter,
             mut account,
+            ..
         } = admitted;
         if let Err(limited) = account.need_call().await {
             return Err(account.limited(limited));
@@ -95,6 +94,7 @@ impl Proxy {
         Ok(Reply {
             status: answer.status,
             headers,
+            outcome,
             body: ReplyBody::Stream(passing.stream()),
         })
     }

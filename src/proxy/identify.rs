@@ -149,7 +149,12 @@ impl Admitted {
             path,
             query,
             headers: &asked.headers,
-            partition: &[],
+            // What a provider offers is the same for all, and what changes it has to find it.
+            partition: if operation == Operation::Models {
+                &[]
+            } else {
+                self.spoken.parts()
+            },
         }
     }
 }

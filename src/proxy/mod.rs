@@ -22,6 +22,7 @@ mod prepare;
 mod recording;
 mod reply;
 mod seat;
+mod spoken;
 mod trial;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use crate::flight::{FlightOptions, Flights};
 use crate::key::{CacheSecret, Key};
 use crate::ledger::Tags;
 use crate::operation::Adapter;
-use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal};
+use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal, Spoken};
 use crate::price::Tariff;
 use crate::purge::Number;
 use crate::telemetry::{Otlp, RequestMetrics};
@@ -145,6 +146,8 @@ struct Admitted {
     is_lent: bool,
     upstream: Arc<Upstream>,
     tags: Tags,
+    /// What it says in the words of other gateways.
+    spoken: Spoken,
     directives: Directives,
     /// What it is held to; `None` if to nothing.
     meter: Option<Meter>,
@@ -245,6 +248,19 @@ impl Proxy {
             Ok(body) => body,
             Err(denied) => return Err(admitted.account.denied(denied)),
         };
+        let accents = admitted.spoken.accents();
+        let result = self.answer_prepared(operation, admitted, body, keys).await;
+        result.map(|reply| spoken::answered(accents, reply))
+    }
+
+    /// Answers a request that is as it will be asked.
+    async fn answer_prepared(
+        self: &Arc<Self>,
+        operation: Operation,
+        admitted: Admitted,
+        body: Bytes,
+        keys: &Keys,
+    ) -> Result<Reply, ProxyError> {
         let named = match self.identify(operation, &admitted, &body, &keys.fingerprinter) {
             Ok(named) => named,
             Err(reason) => return self.forward(reason, admitted, CallBody::of(body)).await,
@@ -255,6 +271,7 @@ impl Proxy {
             is_lent: _,
             upstream,
             tags,
+            spoken: _,
             directives,
             meter,
             mut account,
@@ -320,8 +337,10 @@ impl Proxy {
         let mut admitted = self.admit(Operation::Passthrough, asked, &keys).await?;
         admitted.bring_credential();
         let meter = admitted.meter.clone();
+        let accents = admitted.spoken.accents();
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
         let result = self.forward(identify::PASSTHROUGH, admitted, body).await;
+        let result = result.map(|reply| spoken::answered(accents, reply));
         limits::told(meter.as_ref(), result)
     }
 
@@ -346,7 +365,9 @@ impl Proxy {
             .filter_map(|path| self.key_of_address(operation, path, &admitted, &keys))
             .collect();
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
+        let accents = admitted.spoken.accents();
         let result = self.forward(identify::PASSTHROUGH, admitted, body).await;
+        let result = result.map(|reply| spoken::answered(accents, reply));
         let is_done = |reply: &Reply| reply.status.is_success();
         if result.as_ref().is_ok_and(is_done) {
             for key in &outdated {

@@ -23,7 +23,7 @@ impl Proxy {
     /// If the caller may not ask this.
     pub(super) fn prepare(&self, admitted: &mut Admitted, body: Bytes) -> Result<Bytes, Denied> {
         let rights = Arc::clone(&admitted.principal.rights);
-        let mut body = body;
+        let mut body = self.hear_body(admitted, body);
         if admitted.principal.is_ours {
             refuse_foreign(&body)?;
             body = with_preferences(&rights, body);

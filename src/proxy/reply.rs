@@ -28,6 +28,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
+    /// What the cache did, which the headers say as well.
+    pub outcome: CacheStatus,
     /// The body.
     pub body: ReplyBody,
 }
@@ -99,6 +101,7 @@ impl Proxy {
         Reply {
             status: StatusCode::OK,
             headers,
+            outcome,
             body: ReplyBody::Full(body),
         }
     }

@@ -308,6 +308,7 @@ pub(super) fn relay(
     Reply {
         status: head.status,
         headers,
+        outcome,
         body: ReplyBody::Stream(body),
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn of(name: &str) -> &'static str {
         | "prompt_cache_retention" => "it steers the provider's own prefix cache",
         "service_tier" => "it chooses a price and a latency of the same model",
         "encoding_format" => "every form of a vector is made of one entry",
-        _ if is_control_field(name) => "it is meant for a gateway; with it a request is a bypass",
+        _ if is_control_field(name) => {
+            "it is meant for a gateway; a request from which it cannot be taken is a bypass"
+        }
         _ => UNTOLD,
     }
 }

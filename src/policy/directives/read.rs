@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 /// What an overflowing number of seconds is taken for (RFC 9111 §1.2.2).
-pub(super) const SECONDS_MAX: Duration = Duration::from_secs(1 << 31);
+pub(in crate::policy) const SECONDS_MAX: Duration = Duration::from_secs(1 << 31);
 
 /// A directive and what follows its `=`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Directive {
+pub(in crate::policy) struct Directive {
     /// The name in lower case.
-    pub(super) name: String,
+    pub(in crate::policy) name: String,
     /// The argument.
-    pub(super) argument: Argument,
+    pub(in crate::policy) argument: Argument,
 }
 
 /// The argument of a directive. All that are read here count seconds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Argument {
+pub(in crate::policy) enum Argument {
     /// There is none.
     None,
     /// A number of seconds.
@@ -28,7 +28,7 @@ pub(super) enum Argument {
 
 impl Argument {
     /// The seconds, if there are any.
-    pub(super) const fn seconds(&self) -> Option<Duration> {
+    pub(in crate::policy) const fn seconds(&self) -> Option<Duration> {
         match self {
             Self::Seconds(seconds) => Some(*seconds),
             Self::None | Self::Unreadable => None,
@@ -37,7 +37,7 @@ impl Argument {
 }
 
 /// The directives of one header line. Empty members are skipped, as lists allow.
-pub(super) fn directives(line: &[u8]) -> Vec<Directive> {
+pub(in crate::policy) fn directives(line: &[u8]) -> Vec<Directive> {
     members(line)
         .into_iter()
         .filter_map(|member| directive(&member))
@@ -99,7 +99,7 @@ fn unquoted(text: &[u8]) -> Vec<u8> {
 }
 
 /// A whole number of seconds, at most [`SECONDS_MAX`]; `None` if it is none.
-pub(super) fn delta_seconds(text: &[u8]) -> Option<Duration> {
+pub(in crate::policy) fn delta_seconds(text: &[u8]) -> Option<Duration> {
     let text = text.trim_ascii();
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;

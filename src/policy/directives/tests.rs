@@ -16,7 +16,12 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn asked(pairs: &[(&'static str, &str)]) -> Directives {
-    Directives::of(&headers(pairs), Operation::Chat, &PolicyOptions::default())
+    Directives::of(
+        &headers(pairs),
+        &Spoken::default(),
+        Operation::Chat,
+        &PolicyOptions::default(),
+    )
 }
 
 fn cache_control(line: &str) -> Directives {
@@ -217,6 +222,7 @@ fn who_may_not_bypass_is_answered_from_the_cache() {
     for line in ["no-cache", "max-age=0", "max-age=5", "min-fresh=5"] {
         let held = Directives::of(
             &headers(&[("cache-control", line)]),
+            &Spoken::default(),
             Operation::Chat,
             &options,
         );
@@ -224,6 +230,7 @@ fn who_may_not_bypass_is_answered_from_the_cache() {
     }
     let pragma = Directives::of(
         &headers(&[("pragma", "no-cache")]),
+        &Spoken::default(),
         Operation::Chat,
         &options,
     );
@@ -231,12 +238,14 @@ fn who_may_not_bypass_is_answered_from_the_cache() {
     // What a client wants not kept is not kept, whoever may bypass.
     let no_store = Directives::of(
         &headers(&[("cache-control", "no-store")]),
+        &Spoken::default(),
         Operation::Chat,
         &options,
     );
     assert_eq!((no_store.lookup, no_store.store), (Lookup::Allowed, false));
     let only = Directives::of(
         &headers(&[("cache-control", "only-if-cached")]),
+        &Spoken::default(),
         Operation::Chat,
         &options,
     );
@@ -253,12 +262,12 @@ fn who_may_not_extend_gets_what_is_configured() {
         ("cache-control", "max-stale=5, stale-if-error=999999"),
         ("x-cache-ttl", "99999999"),
     ]);
-    let held = Directives::of(&asked, Operation::Chat, &options);
+    let held = Directives::of(&asked, &Spoken::default(), Operation::Chat, &options);
     assert_eq!(held.max_stale, None);
     assert_eq!(held.stale_if_error, Some(options.stale_if_error));
     assert_eq!(held.ttl, Some(options.completion_ttl));
     let less = headers(&[("cache-control", "stale-if-error=5"), ("x-cache-ttl", "5")]);
-    let held = Directives::of(&less, Operation::Chat, &options);
+    let held = Directives::of(&less, &Spoken::default(), Operation::Chat, &options);
     assert_eq!(
         (held.stale_if_error, held.ttl),
         (Some(seconds(5)), Some(seconds(5)))

@@ -23,8 +23,8 @@ use crate::access::Standing;
 use crate::flight::{Cursor, Failure, Head};
 use crate::key::{Bypass, Fingerprinter, Key};
 use crate::operation::{BatchAdapter, BatchFacts};
-use crate::policy::Freshness;
 use crate::policy::cache_status::Staleness;
+use crate::policy::{Freshness, Spoken};
 use crate::upstream::CallBody;
 
 use slots::{Given, Slots, Source};
@@ -234,6 +234,7 @@ impl Proxy {
             is_lent: false,
             upstream: Arc::clone(&batch.request.upstream),
             tags: batch.request.tags.clone(),
+            spoken: Spoken::default(),
             directives: batch.request.directives,
             meter: batch.request.meter.clone(),
             account,

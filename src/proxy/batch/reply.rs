@@ -101,6 +101,7 @@ impl Proxy {
         Reply {
             status: StatusCode::OK,
             headers,
+            outcome,
             body,
         }
     }
