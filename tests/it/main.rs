@@ -22,6 +22,7 @@ mod commands;
 mod completions;
 mod conversions;
 mod corruption;
+mod dialects;
 mod directives;
 mod embedding_batches;
 mod embedding_directives;
