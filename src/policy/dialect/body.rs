@@ -22,8 +22,13 @@ const CACHE_OPTIONS: &str = "tensorzero::cache_options";
 const CACHE_SKIP: &str = "cache_skip";
 const LITELLM: &str = "litellm_";
 
-/// Texts of which one is in every body that says something.
-static SIGNS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+/// Texts of which one is in every body that says something: two passes over a body that
+/// says nothing.
+static SIGNS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("cache"), Finder::new(r#""litellm_"#)]);
+
+/// The same to the letter: many a body is about caches.
+static NAMES: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
     [
         Finder::new(r#""cache""#),
         Finder::new(r#""cache_skip""#),
@@ -34,31 +39,29 @@ static SIGNS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
 
 /// Hears what a body says and gives it without that.
 pub(super) fn take(spoken: &mut Spoken, body: &[u8]) -> Option<Vec<u8>> {
-    if body.trim_ascii_start().first() != Some(&b'{')
-        || SIGNS.iter().all(|sign| sign.find(body).is_none())
-    {
+    let has_any = |texts: &[Finder<'_>]| texts.iter().any(|text| text.find(body).is_some());
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    if !is_object || !has_any(&*SIGNS) || !has_any(&*NAMES) {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
     let span = ObjectSpan::read(text)?;
     let mut heard = spoken.clone();
-    let mut members = span
-        .members()
-        .iter()
-        .filter(|member| is_taken(&member.name));
+    let members = span.members().iter();
     let mut seen: Vec<&str> = Vec::new();
-    for member in members.by_ref() {
-        if seen.contains(&member.name.as_ref()) && !member.name.starts_with(LITELLM) {
-            return None;
+    let mut has_spoken = false;
+    for member in members.filter(|member| is_taken(&member.name)) {
+        if !member.name.starts_with(LITELLM) {
+            if seen.contains(&member.name.as_ref()) {
+                return None;
+            }
+            seen.push(&member.name);
         }
-        seen.push(&member.name);
         heard.hear_member(text, member)?;
-    }
-    if seen.is_empty() {
-        return None;
+        has_spoken = true;
     }
     *spoken = heard;
-    Some(span.without_all(is_taken).into_bytes())
+    has_spoken.then(|| span.without_all(is_taken).into_bytes())
 }
 
 fn is_taken(name: &str) -> bool {
@@ -68,19 +71,22 @@ fn is_taken(name: &str) -> bool {
 impl Spoken {
     /// Hears one member; `None` if it is not what it looks like.
     fn hear_member(&mut self, text: &str, member: &MemberSpan<'_>) -> Option<()> {
-        let value = json::parse(text.get(member.value.clone())?.as_bytes()).ok()?;
+        // Nothing becomes JSON by what is cut out of it.
+        let alone = format!("{{{}}}", text.get(member.member.clone())?);
+        let alone = json::parse(alone.as_bytes()).ok()?;
+        let (_, value) = alone.as_object()?.first()?;
         match member.name.as_ref() {
             CACHE => {
                 self.accents.hear(Dialect::LiteLlm);
-                self.hear_cache(&value)
+                self.hear_cache(value)
             }
             CACHE_OPTIONS => {
                 self.accents.hear(Dialect::TensorZero);
-                hear_options(&mut self.body, &value)
+                hear_options(&mut self.body, value)
             }
             CACHE_SKIP => {
                 self.accents.hear(Dialect::GptCache);
-                self.body.read &= !value::flag(&value)?;
+                self.body.read &= !value::flag(value)?;
                 Some(())
             }
             _ => {

@@ -1,6 +1,7 @@
 //! Each dialect as a table: what is said, what it comes to, what is left of the request.
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use proptest::prelude::*;
 
 use super::*;
 use crate::policy::cache_status::{Staleness, Tier};
@@ -228,6 +229,7 @@ fn a_body_that_says_nothing_or_is_too_odd_is_left_as_it_is() {
         r#"{"cache":[{"no-cache":true}]}"#,
         r#"{"cache_skip":"maybe"}"#,
         r#"{"tensorzero::cache_options":"off"}"#,
+        "{\"litellm_\u{1}\":1}",
         // Said twice, or no JSON.
         r#"{"cache":{"ttl":1},"cache":{"ttl":2}}"#,
         r#"{"cache":{"ttl":01}}"#,
@@ -559,5 +561,61 @@ fn each_dialect_is_answered_in_its_own_words_and_no_other_is() {
             .collect();
         told.sort_unstable();
         assert_eq!(told.join(", "), *expected, "{request:?} {outcome:?}");
+    }
+}
+
+/// A member as somebody might write it, well or badly.
+fn any_member() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        Just("cache"),
+        Just("cache_skip"),
+        Just("litellm_a"),
+        Just("tensorzero::cache_options"),
+        Just("a"),
+        Just("b\\u0063"),
+    ];
+    let value = prop_oneof![
+        Just("1"),
+        Just("01"),
+        Just("true"),
+        Just("null"),
+        Just("{}"),
+        Just(r#"{ "ttl" : 5 }"#),
+        Just(r#"{"ttl":5,}"#),
+        Just(r#"{"no-cache":true,"namespace":"}"}"#),
+        Just(r#""\"cache\":{}""#),
+        Just(r#"[{"cache":1}]"#),
+    ];
+    let space = prop_oneof![Just(""), Just(" "), Just("\n\t")];
+    (name, value, space)
+        .prop_map(|(name, value, space)| format!("{space}\"{name}\"{space}:{value}{space}"))
+}
+
+proptest! {
+    /// What is left of a body is the body without what was said, and a body that is no
+    /// JSON does not become any.
+    #[test]
+    fn what_is_cut_out_leaves_the_rest(
+        members in prop::collection::vec(any_member(), 0..5),
+        end in prop_oneof![4 => Just(""), 1 => Just(",")],
+    ) {
+        use crate::wire::{Json, json::parse};
+
+        let text = format!("{{{}{end}}}", members.join(","));
+        let mut spoken = Spoken::default();
+        let Some(left) = spoken.hear_body(text.as_bytes()) else {
+            prop_assert_eq!(spoken, Spoken::default());
+            return Ok(());
+        };
+        match (parse(text.as_bytes()), parse(&left)) {
+            (Ok(Json::Object(mut members)), Ok(left)) => {
+                members.retain(|(name, _)| name == "a" || name == "bc");
+                prop_assert_eq!(left, Json::Object(members));
+            }
+            (Ok(_), _) => prop_assert!(false, "{}", text),
+            // What is LiteLLM's own is taken out however often it comes.
+            (Err(_), Ok(_)) => prop_assert!(text.matches("litellm_a").count() > 1, "{}", text),
+            (Err(_), Err(_)) => {}
+        }
     }
 }
