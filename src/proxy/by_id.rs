@@ -49,6 +49,7 @@ impl Owner<'_> {
             path: "",
             query: None,
             headers: &credentials,
+            partition: &[],
         };
         let question = Canonical::of(&Form::Text(id));
         fingerprinter.key(self.scope, &address, &question)
