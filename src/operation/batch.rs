@@ -162,7 +162,7 @@ impl dyn BatchAdapter {
         let facts = AnswerFacts {
             model: text("model"),
             id: text("id"),
-            usage: answer.get("usage").and_then(counted),
+            usage: answer.get("usage").and_then(Usage::read_any),
         };
         Ok((answer, facts))
     }
@@ -184,17 +184,6 @@ impl dyn BatchAdapter {
         }
         String::from_utf8(frame.to_vec()).ok()
     }
-}
-
-/// The tokens of a list of inputs. Without any output, some count the total alone.
-fn counted(usage: &Json<'_>) -> Option<Usage> {
-    let total = || {
-        Some(Usage {
-            input: usage.get("total_tokens")?.as_u64()?,
-            ..Usage::default()
-        })
-    };
-    Usage::read(usage).or_else(total)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The shapes on the wire: JSON as it was written, event streams, the answers of every
-//! API in both their forms, lists of answers, vectors, errors, usage, operations, kinds
-//! of upstream, trace context.
+//! API in both their forms, lists of answers, forms with files, frames of a WebSocket,
+//! vectors, errors, usage, operations, kinds of upstream, trace context.
 //!
 //! Pure: nothing here does I/O, reads a clock or knows the rest of the program.
 //! Bytes and values go in, bytes and values come out.
@@ -13,6 +13,7 @@ pub mod error;
 pub mod json;
 pub mod list;
 pub mod message;
+pub mod multipart;
 pub mod operation;
 pub mod pieces;
 pub mod response;
@@ -21,6 +22,7 @@ pub mod trace_context;
 pub mod upstream_kind;
 pub mod usage;
 pub mod usage_reader;
+pub mod websocket;
 
 pub use json::Json;
 pub use operation::{Operation, deployment, with_deployment};

@@ -33,6 +33,8 @@ impl Usage {
         let cached_input = first(&[
             &["prompt_tokens_details", "cached_tokens"],
             &["input_tokens_details", "cached_tokens"],
+            // Realtime sessions.
+            &["input_token_details", "cached_tokens"],
             // DeepSeek, Anthropic, Moonshot.
             &["prompt_cache_hit_tokens"],
             &["cache_read_input_tokens"],
@@ -60,6 +62,18 @@ impl Usage {
             reasoning: reasoning.unwrap_or_default(),
             estimated: false,
         })
+    }
+
+    /// The same, where some count nothing but the total: without an output that is the
+    /// input.
+    pub fn read_any(usage: &Json<'_>) -> Option<Self> {
+        let total = || {
+            Some(Self {
+                input: count(usage, &["total_tokens"])?,
+                ..Self::default()
+            })
+        };
+        Self::read(usage).or_else(total)
     }
 
     /// Shares the tokens of one answer among its items, in proportion to `sizes`;

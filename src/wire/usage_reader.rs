@@ -77,7 +77,7 @@ impl UsageReader {
             Form::Document(members) => {
                 let parsed = |name| json::parse(members.get(name)?).ok();
                 Found {
-                    usage: parsed(USAGE).as_ref().and_then(Usage::read),
+                    usage: parsed(USAGE).as_ref().and_then(Usage::read_any),
                     model: parsed(MODEL).as_ref().and_then(name_of),
                 }
             }
