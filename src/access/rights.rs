@@ -89,6 +89,13 @@ impl Rights {
         }
     }
 
+    /// Whether an operation may be used whose requests are passed on unread: as what is
+    /// always passed on so, or by its name, unless the model would have to be known.
+    pub fn allow_unread(&self, operation: Operation) -> bool {
+        self.allow_operation(Operation::Passthrough)
+            || self.models.is_none() && self.allow_operation(operation)
+    }
+
     /// Whether a model may be asked for.
     pub fn allow_model(&self, model: &str) -> bool {
         let models = self.models.as_deref();

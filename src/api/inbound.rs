@@ -125,18 +125,29 @@ async fn next_chunk(body: &mut Body, silence: Duration) -> Result<Option<Bytes>,
     }
 }
 
+/// Makes sure that a body is not compressed.
+///
+/// # Errors
+/// If it is said to be.
+fn require_plain(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encoding = headers.get(CONTENT_ENCODING);
+    let encoding = encoding.map_or("identity", |value| value.to_str().unwrap_or_default());
+    if encoding.eq_ignore_ascii_case("identity") {
+        Ok(())
+    } else {
+        Err(ApiError::UnsupportedMedia(
+            "the request body is compressed; send it without content-encoding",
+        ))
+    }
+}
+
 /// Makes sure that a body meant as JSON is said to be plain JSON.
 ///
 /// # Errors
 /// If it is said to be something else, or compressed.
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    require_plain(headers)?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let encoding = text(&CONTENT_ENCODING).unwrap_or("identity");
-    if !encoding.eq_ignore_ascii_case("identity") {
-        return Err(ApiError::UnsupportedMedia(
-            "the request body is compressed; send it without content-encoding",
-        ));
-    }
     // Some clients say nothing at all, and mean JSON.
     let declared = text(&CONTENT_TYPE).unwrap_or("application/json");
     let essence = declared.split(';').next().unwrap_or_default().trim();
@@ -160,8 +171,49 @@ pub(super) async fn answer_json(
     path: &str,
     request: Request,
 ) -> Result<Response, ApiError> {
+    answer_body(state, operation, (path, require_json), request).await
+}
+
+/// Answers a request whose body is a form, or what else the provider takes in its place.
+///
+/// # Errors
+/// If the body cannot be taken, or there is no answer.
+pub(super) async fn answer_form(
+    state: &ApiState,
+    operation: Operation,
+    path: &str,
+    request: Request,
+) -> Result<Response, ApiError> {
+    answer_body(state, operation, (path, require_plain), request).await
+}
+
+/// Forwards a request of a family that is not stored, as it comes.
+///
+/// # Errors
+/// If there is no answer.
+pub(super) async fn pass_unread(
+    state: &ApiState,
+    operation: Operation,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (asked, body) = asked(request);
+    let body = passing_body(body, &state.options);
+    let reply = state.proxy.pass_unread(operation, asked, body).await?;
+    Ok(respond(reply))
+}
+
+/// What a head must say of its body.
+type Check = fn(&HeaderMap) -> Result<(), ApiError>;
+
+/// Answers a request with a body that is read whole.
+async fn answer_body(
+    state: &ApiState,
+    operation: Operation,
+    (path, check): (&str, Check),
+    request: Request,
+) -> Result<Response, ApiError> {
     let (mut asked, body) = asked(request);
-    let body = match json_body(&asked.headers, body, &state.options).await {
+    let body = match checked_body(&asked.headers, check, body, &state.options).await {
         Ok(body) => body,
         Err(error) => {
             let status = error.status().as_u16();
@@ -178,16 +230,17 @@ pub(super) async fn answer_json(
     Ok(respond(reply))
 }
 
-/// Reads a body that has to be JSON.
+/// Reads a body of which its head says what it must.
 ///
 /// # Errors
-/// If it says that it is something else, or cannot be taken.
-async fn json_body(
+/// If it says something else, or the body cannot be taken.
+async fn checked_body(
     headers: &HeaderMap,
+    check: Check,
     body: Body,
     options: &ServerOptions,
 ) -> Result<Bytes, ApiError> {
-    require_json(headers)?;
+    check(headers)?;
     whole_body(headers, body, options).await
 }
 

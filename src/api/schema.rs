@@ -241,3 +241,98 @@ pub struct ErrorDetail {
     #[schema(example = "upstream_unreachable")]
     pub code: Option<String>,
 }
+
+/// A request for a ranking of documents. The provider's own fields are all accepted;
+/// these are the ones every provider knows.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct RerankRequest {
+    /// The model to ask.
+    #[schema(example = "rerank-v3.5")]
+    pub model: String,
+    /// What the documents are to be about.
+    #[schema(example = "What is a panda?")]
+    pub query: String,
+    /// The documents: texts, or objects. Their order is part of what is asked.
+    #[schema(value_type = Vec<Object>, example = json!(["It is a bear.", "Hi."]))]
+    pub documents: Vec<serde_json::Value>,
+    /// How many results are wanted.
+    pub top_n: Option<u32>,
+    /// The provider's other parameters, all of them part of what is asked.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// A ranking, as most providers write it.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct RerankResponse {
+    /// The documents that fit best, the best first.
+    pub results: Vec<RerankResult>,
+    /// What the provider says besides.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// How well one document fits.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct RerankResult {
+    /// The place of the document in the request.
+    pub index: u32,
+    /// How well it fits.
+    #[schema(example = 0.82)]
+    pub relevance_score: f64,
+}
+
+/// A form that asks for the text of a recording. The provider's own fields are all
+/// accepted; these are the ones every provider knows.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct TranscriptionForm {
+    /// The recording. Its bytes are part of what is asked, its name is not.
+    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
+    pub file: Vec<u8>,
+    /// The model to ask.
+    #[schema(example = "whisper-1")]
+    pub model: String,
+    /// The form of the answer: `json`, `text`, `srt`, `verbose_json`, `vtt`, `diarized_json`.
+    #[schema(example = "json")]
+    pub response_format: Option<String>,
+    /// What the recording may be about.
+    pub prompt: Option<String>,
+    /// From 0, always the same, to 1.
+    pub temperature: Option<f64>,
+}
+
+/// The text of a recording.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct Transcript {
+    /// What is said.
+    #[schema(example = "Hello, friend.")]
+    pub text: String,
+    /// What the provider says besides.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// A request for speech. The provider's own fields are all accepted; these are the ones
+/// every provider knows.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct SpeechRequest {
+    /// The model to ask.
+    #[schema(example = "gpt-4o-mini-tts")]
+    pub model: String,
+    /// What is to be said.
+    #[schema(example = "Hello.")]
+    pub input: String,
+    /// Who says it.
+    #[schema(value_type = Object, example = "alloy")]
+    pub voice: serde_json::Value,
+    /// The form of the sound: `mp3`, `opus`, `aac`, `flac`, `wav`, `pcm`.
+    #[schema(example = "mp3")]
+    pub response_format: Option<String>,
+    /// The provider's other parameters, all of them part of what is asked.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}

@@ -26,7 +26,7 @@ use crate::access::{AccessMode, AccessOptions, LimitOptions};
 use crate::api::{AlertOptions, ServerOptions};
 use crate::backend::{BackendChoice, BackendOptions};
 use crate::flight::FlightOptions;
-use crate::policy::PolicyOptions;
+use crate::policy::{OptIn, PolicyOptions};
 use crate::price::PriceOptions;
 use crate::telemetry::{LogFormat, LogOptions, OtlpOptions};
 use crate::upstream::{UpstreamBase, UpstreamOptions, Url};
@@ -317,6 +317,10 @@ fn policy(reader: &mut Reader<'_>) -> PolicyOptions {
         clients_may_extend: reader.truth("clients_may_extend"),
         allow_remote_refs: reader.truth("allow_remote_refs"),
         heed_upstream_no_store: reader.truth("heed_upstream_no_store"),
+        opt_in: OptIn {
+            rerank: reader.truth("cache_rerank"),
+            audio: reader.truth("cache_audio"),
+        },
         entry_bytes_max: reader.size("entry_max_bytes", 0),
     }
 }

@@ -28,7 +28,7 @@ pub struct Head {
 /// What a body is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// One JSON document.
+    /// One document: JSON, text or sound.
     Json,
     /// Server-sent events.
     Stream,

@@ -33,11 +33,15 @@ pub enum Bypass {
     /// part of what the model is asked, but goes upstream with it, where it may change the
     /// answer.
     ControlField,
+    /// The operator has not said that this family of endpoints is to be kept.
+    NotEnabled,
+    /// The answer is wanted as a stream, of a family whose streams are not kept.
+    Stream,
 }
 
 impl Bypass {
     /// Every bypass, for registering metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Uncanonical,
         Self::Invalid,
         Self::Stateful,
@@ -48,6 +52,8 @@ impl Bypass {
         Self::Encoding,
         Self::OverLimit,
         Self::ControlField,
+        Self::NotEnabled,
+        Self::Stream,
     ];
 
     /// The name used in headers, logs and metric labels.
@@ -63,6 +69,8 @@ impl Bypass {
             Self::Encoding => "encoding",
             Self::OverLimit => "over-limit",
             Self::ControlField => "control-field",
+            Self::NotEnabled => "not-enabled",
+            Self::Stream => "stream",
         }
     }
 }

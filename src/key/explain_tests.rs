@@ -143,8 +143,21 @@ const MESSAGE: Choices = &[
     ("unheard_of", &["1", r#"{"z":1.0}"#]),
 ];
 
+const RERANK: Choices = &[
+    ("top_n", &["1", "1.0", "null"]),
+    ("return_documents", &["true", "false"]),
+    ("user", &[r#""u""#]),
+    ("odd", &["1", "null"]),
+];
+
+const SPEECH: Choices = &[
+    ("speed", &["1", "1.5", "null"]),
+    ("response_format", &[r#""mp3""#, r#""wav""#]),
+    ("odd", &["1", "null"]),
+];
+
 /// An operation, what its requests begin with, and the members they may have.
-const FAMILIES: [(Operation, &str, Choices); 6] = [
+const FAMILIES: [(Operation, &str, Choices); 8] = [
     (
         Operation::Chat,
         r#""model":"m","messages":[{"role":"system","content":[{"type":"text","text":"s","cache_control":{}}]},{"role":"user","content":"hi"}]"#,
@@ -171,6 +184,16 @@ const FAMILIES: [(Operation, &str, Choices); 6] = [
         r#""model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"s","cache_control":{}}]}]"#,
         MESSAGE,
     ),
+    (
+        Operation::Rerank,
+        r#""model":"m","query":"q","documents":["a",{"text":"b"}]"#,
+        RERANK,
+    ),
+    (
+        Operation::Speech,
+        r#""model":"m","input":"a","voice":"alloy""#,
+        SPEECH,
+    ),
 ];
 
 fn rules(kind: UpstreamKind) -> Rules {
@@ -194,13 +217,13 @@ fn question(
             .map(|one| (one, Vec::new())),
         Operation::Embedding => embedding::identify(body, rules(kind)).map(parts),
         Operation::Moderation => moderation::identify(body, rules(kind)).map(parts),
+        Operation::Rerank => rerank::identify(body, rules(kind)).map(|one| (one, Vec::new())),
+        Operation::Speech => speech::identify(body, rules(kind)).map(|one| (one, Vec::new())),
         Operation::Models
         | Operation::Passthrough
         | Operation::TokenCount
-        | Operation::Rerank
         | Operation::Transcription
-        | Operation::Translation
-        | Operation::Speech => Err(Bypass::Invalid),
+        | Operation::Translation => Err(Bypass::Invalid),
     }
 }
 

@@ -25,11 +25,14 @@ pub mod message;
 pub mod moderation;
 mod moment;
 mod reference;
+pub mod rerank;
 pub mod response;
 mod rules;
 pub mod scope;
 mod shape;
 pub mod sketch;
+pub mod speech;
+pub mod transcription;
 
 use std::fmt;
 

@@ -9,6 +9,7 @@
 //! tells what was asked, and how many items of embeddings were answered; `POST
 //! /__reset` forgets it; neither counts.
 
+mod audio;
 mod books;
 mod completions;
 mod embeddings;
@@ -17,6 +18,7 @@ mod messages;
 mod moderations;
 mod options;
 mod refusal;
+mod rerank;
 mod script;
 
 use std::convert::Infallible;
@@ -54,12 +56,15 @@ const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What the addresses of single responses begin with.
 const RESPONSES: &str = "/v1/responses/";
 
-const MODELS: [&str; 5] = [
+const MODELS: [&str; 8] = [
     "demo-model",
     "gpt-5-mini",
     "mock-refusal",
     "text-embedding-3-small",
     "omni-moderation-latest",
+    "rerank-v3.5",
+    "whisper-1",
+    "tts-1",
 ];
 
 /// What the real one says of its limits, with numbers that never change.
@@ -168,6 +173,11 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
         | "/v1/moderations"
         | "/v1/messages"
         | "/v1/messages/count_tokens"
+        | "/v1/rerank"
+        | "/v2/rerank"
+        | "/v1/audio/transcriptions"
+        | "/v1/audio/translations"
+        | "/v1/audio/speech"
             if head.method != Method::POST =>
         {
             Err(wrong_method(&head.method, path))
@@ -182,6 +192,11 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
         }),
         "/v1/embeddings" => Ok(json_text(embeddings::answer(&body, &call)?)),
         "/v1/moderations" => Ok(document(&moderations::answer(&body, &call)?)),
+        "/v1/rerank" | "/v2/rerank" => Ok(document(&rerank::answer(&body, &call)?)),
+        "/v1/audio/transcriptions" | "/v1/audio/translations" => {
+            audio::write_down(&head.headers, &body)
+        }
+        "/v1/audio/speech" => audio::speak(&body),
         "/v1/models" if head.method == Method::GET => {
             let models: Vec<Value> = MODELS.iter().map(|id| model(id)).collect();
             Ok(document(&json!({"object": "list", "data": models})))

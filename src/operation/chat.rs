@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::choices::{Folding, facts};
-use super::{Adapter, Appraisal, Asking, Fold, Question, QuestionFacts, StreamFacts};
+use super::{Adapter, Appraisal, Asking, Fold, Question, QuestionFacts, StreamFacts, Wanted};
 use crate::key::{self, Bypass};
 use crate::policy::gate::{self, ChatFacts};
 use crate::wire::chat::{self, ChatFold};
@@ -32,6 +32,7 @@ impl Adapter for Chat {
                 wants_usage: view.wants_usage(),
                 limits_length: view.limits_length(),
                 echo: None,
+                wanted: Wanted::Usual,
             },
         })
     }

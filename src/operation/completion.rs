@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::choices::{Folding, facts};
-use super::{Adapter, Appraisal, Asking, Fold, Question, QuestionFacts, StreamFacts};
+use super::{Adapter, Appraisal, Asking, Fold, Question, QuestionFacts, StreamFacts, Wanted};
 use crate::key::{self, Bypass};
 use crate::policy::gate::{self, ChatFacts};
 use crate::wire::chat::Request;
@@ -35,6 +35,7 @@ impl Adapter for Completion {
                 // Where a limit is documented for who sets none, it is in the key as well.
                 limits_length: view.limits_length() || asking.kind.folds_documented_defaults(),
                 echo: None,
+                wanted: Wanted::Usual,
             },
         })
     }

@@ -14,12 +14,16 @@ mod choices;
 mod completion;
 mod echo;
 mod embedding;
+mod media;
 mod message;
 mod models;
 mod moderation;
 mod no_stream;
+mod rerank;
 mod response;
+mod speech;
 mod token_count;
+mod transcription;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -33,6 +37,8 @@ use crate::wire::error::ErrorBody;
 use crate::wire::sse::{self, Frame};
 use crate::wire::{Json, Operation, Usage, json};
 
+use transcription::Transcription;
+
 pub use asking::Asking;
 pub use batch::{BatchAdapter, BatchFacts, BatchQuestion, Frame as ListFrame, Item, Told};
 pub use echo::Echo;
@@ -41,6 +47,18 @@ pub use echo::Echo;
 pub trait Adapter: Debug + Send + Sync {
     /// Its name.
     fn operation(&self) -> Operation;
+
+    /// Whether answers may be streams. Where they are not, only the content type makes
+    /// one of an answer: the first bytes of a text may be anything.
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// Whether all that is read of a request stands in its body. Then what it was
+    /// identified as is remembered by that.
+    fn reads_body_alone(&self) -> bool {
+        true
+    }
 
     /// Reads a request.
     ///
@@ -61,6 +79,18 @@ pub trait Adapter: Debug + Send + Sync {
 
     /// What a whole answer comes to: what is noted of it, and whether it may be stored.
     fn appraise(&self, answer: &Bytes, question: &QuestionFacts) -> Appraisal;
+
+    /// Under which content type an answer is kept, given what it says that it is.
+    ///
+    /// # Errors
+    /// The gate that refused it.
+    fn media_type(
+        &self,
+        declared: Option<&str>,
+        _question: &QuestionFacts,
+    ) -> Result<String, Refusal> {
+        Ok(media::json(declared))
+    }
 
     /// The stored form of an answer that `came` so as the stream that is asked for, or
     /// `None` if it cannot be told as one.
@@ -236,6 +266,34 @@ pub struct QuestionFacts {
     pub limits_length: bool,
     /// What the answer is to repeat of what it says; `None` if nothing.
     pub echo: Option<Arc<Echo>>,
+    /// What its answer is to be.
+    pub wanted: Wanted,
+}
+
+/// What an answer is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// What is usual for its family.
+    #[default]
+    Usual,
+    /// The same, but it may be empty: nothing was asked for.
+    PerhapsNothing,
+    /// Plain text, where JSON is usual.
+    Text,
+}
+
+impl QuestionFacts {
+    /// Those of a request that can only be asked in one way.
+    pub(crate) const fn plain(model: String, wanted: Wanted) -> Self {
+        Self {
+            model,
+            wants_stream: false,
+            wants_usage: false,
+            limits_length: false,
+            echo: None,
+            wanted,
+        }
+    }
 }
 
 /// What is noted of an answer.
@@ -258,14 +316,17 @@ pub enum Family {
     Many(&'static dyn BatchAdapter),
 }
 
+static TRANSCRIPTION: Transcription = Transcription(Operation::Transcription);
+static TRANSLATION: Transcription = Transcription(Operation::Translation);
+
 /// The family of an operation; `None` for what is only passed through.
 pub fn family(operation: Operation) -> Option<Family> {
     match operation {
-        Operation::Passthrough
-        | Operation::Rerank
-        | Operation::Transcription
-        | Operation::Translation
-        | Operation::Speech => None,
+        Operation::Passthrough => None,
+        Operation::Rerank => Some(Family::One(&rerank::Rerank)),
+        Operation::Transcription => Some(Family::One(&TRANSCRIPTION)),
+        Operation::Translation => Some(Family::One(&TRANSLATION)),
+        Operation::Speech => Some(Family::One(&speech::Speech)),
         Operation::Chat => Some(Family::One(&chat::Chat)),
         Operation::Response => Some(Family::One(&response::Response)),
         Operation::Message => Some(Family::One(&message::Message)),

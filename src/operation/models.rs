@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Adapter, AnswerFacts, Appraisal, Asking, Question, QuestionFacts};
+use super::{Adapter, AnswerFacts, Appraisal, Asking, Question, QuestionFacts, Wanted};
 use crate::key::canonical::Form;
 use crate::key::{Bypass, Canonical};
 use crate::policy::Refusal;
@@ -23,13 +23,7 @@ impl Adapter for Models {
     fn read(&self, _asking: &Asking<'_>) -> Result<Question, Bypass> {
         Ok(Question {
             canonical: Canonical::of(&Form::Object(Vec::new())),
-            facts: QuestionFacts {
-                model: String::new(),
-                wants_stream: false,
-                wants_usage: false,
-                limits_length: false,
-                echo: None,
-            },
+            facts: QuestionFacts::plain(String::new(), Wanted::Usual),
         })
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Adapter, AnswerFacts, Appraisal, Asking, Echo, Fold, Incomplete, Mark, Question, QuestionFacts,
-    Read, StreamEnd, StreamFacts,
+    Read, StreamEnd, StreamFacts, Wanted,
 };
 use crate::key::{self, Bypass};
 use crate::policy::gate;
@@ -43,6 +43,7 @@ impl Adapter for Response {
                 wants_usage: true,
                 limits_length: view.limits_length(),
                 echo: Echo::of(echo::given(&request)).map(Arc::new),
+                wanted: Wanted::Usual,
             },
         })
     }

@@ -45,11 +45,13 @@ pub enum Refusal {
     UpstreamNoStore,
     /// Another model than the asked one stood in.
     FallbackModel,
+    /// The answer is compressed, although that was not asked for.
+    Encoded,
 }
 
 impl Refusal {
     /// Every refusal, for registering metrics.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Status,
         Self::NotJson,
         Self::WrongShape,
@@ -63,6 +65,7 @@ impl Refusal {
         Self::NoStore,
         Self::UpstreamNoStore,
         Self::FallbackModel,
+        Self::Encoded,
     ];
 
     /// The name used in headers, logs and metric labels.
@@ -81,6 +84,7 @@ impl Refusal {
             Self::NoStore => "no-store",
             Self::UpstreamNoStore => "upstream-no-store",
             Self::FallbackModel => "fallback-model",
+            Self::Encoded => "encoded",
         }
     }
 }
@@ -114,6 +118,13 @@ pub fn head(
 ) -> Result<(), Refusal> {
     if !status.is_success() {
         return Err(Refusal::Status);
+    }
+    let is_encoded = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if is_encoded {
+        return Err(Refusal::Encoded);
     }
     let no_store = headers
         .get_all(header::CACHE_CONTROL)

@@ -19,5 +19,5 @@ pub use dialect::{Accents, Beyond, Spoken};
 pub use directives::{Directives, Lookup};
 pub use freshness::Freshness;
 pub use gate::Refusal;
-pub use options::PolicyOptions;
+pub use options::{OptIn, PolicyOptions};
 pub use pattern::Pattern;

@@ -38,8 +38,19 @@ pub struct PolicyOptions {
     /// Whether an upstream's `Cache-Control: no-store` keeps its answer out of the store.
     /// Default: true.
     pub heed_upstream_no_store: bool,
+    /// The families of endpoints that are stored only where the operator says so.
+    pub opt_in: OptIn,
     /// The largest answer that is stored, in bytes of its JSON. Default: 8 MiB.
     pub entry_bytes_max: usize,
+}
+
+/// The families of endpoints that are stored only where the operator says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OptIn {
+    /// Rerank. Default: false.
+    pub rerank: bool,
+    /// Transcriptions, translations and speech. Default: false.
+    pub audio: bool,
 }
 
 impl Default for PolicyOptions {
@@ -57,6 +68,7 @@ impl Default for PolicyOptions {
             clients_may_extend: true,
             allow_remote_refs: false,
             heed_upstream_no_store: true,
+            opt_in: OptIn::default(),
             entry_bytes_max: 8 * 1024 * 1024,
         }
     }
@@ -80,6 +92,26 @@ impl PolicyOptions {
             Operation::Embedding => self.embedding_ttl,
             Operation::Moderation => self.moderation_ttl,
             Operation::Models => self.models_ttl,
+        }
+    }
+
+    /// Whether requests of this operation are read, to be answered from the store.
+    /// Others are forwarded as they come.
+    pub const fn stores(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::Passthrough => false,
+            Operation::Rerank => self.opt_in.rerank,
+            Operation::Transcription | Operation::Translation | Operation::Speech => {
+                self.opt_in.audio
+            }
+            Operation::Chat
+            | Operation::Embedding
+            | Operation::Moderation
+            | Operation::Models
+            | Operation::Response
+            | Operation::Completion
+            | Operation::Message
+            | Operation::TokenCount => true,
         }
     }
 }

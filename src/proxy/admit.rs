@@ -26,8 +26,25 @@ impl Proxy {
     pub(super) async fn admit(
         self: &Arc<Self>,
         operation: Operation,
+        asked: Asked,
+        keys: &Keys,
+    ) -> Result<Admitted, Failed> {
+        let judge = |principal: &Principal, asked: &Asked| {
+            self.may_ask(principal, operation, &asked.path_and_query)
+        };
+        self.admit_if(operation, asked, keys, judge).await
+    }
+
+    /// The same, where `judge` says what the caller may.
+    ///
+    /// # Errors
+    /// If the caller is turned away; that is accounted for.
+    pub(super) async fn admit_if(
+        self: &Arc<Self>,
+        operation: Operation,
         mut asked: Asked,
         keys: &Keys,
+        judge: impl FnOnce(&Principal, &Asked) -> Result<(), Denied>,
     ) -> Result<Admitted, Failed> {
         if let Some(otlp) = &self.otlp {
             asked.span = Some(otlp.admit(&mut asked.headers));
@@ -56,7 +73,7 @@ impl Proxy {
                 return Err(limits::failed(Some(meter), account.limited(limited)));
             }
         }
-        if let Err(denied) = may_ask(&principal, operation, &asked.path_and_query) {
+        if let Err(denied) = judge(&principal, &asked) {
             return Err(limits::failed(meter.as_ref(), account.denied(denied)));
         }
         let spoken = self.hear_headers(&mut asked, &principal, &upstream);
@@ -73,6 +90,29 @@ impl Proxy {
             meter,
             account,
         })
+    }
+
+    /// Whether a caller may use an endpoint, and does not choose a provider in its address.
+    pub(super) fn may_ask(
+        &self,
+        principal: &Principal,
+        operation: Operation,
+        path_and_query: &str,
+    ) -> Result<(), Denied> {
+        let rights = &principal.rights;
+        let is_allowed = if self.policy.stores(operation) {
+            rights.allow_operation(operation)
+        } else {
+            rights.allow_unread(operation)
+        };
+        if !is_allowed {
+            return Err(Denied::Operation);
+        }
+        let foreign = principal
+            .is_ours
+            .then(|| foreign::parameter(path_and_query))
+            .flatten();
+        foreign.map_or(Ok(()), |name| Err(Denied::Foreign(name)))
     }
 }
 
@@ -119,22 +159,6 @@ pub(super) fn standee(principal: &Principal, upstream: &Upstream) -> Standee {
         scope: principal.scope,
         provider: Arc::clone(upstream.identity()),
     }
-}
-
-/// Whether a caller may use an endpoint, and does not choose a provider in its address.
-pub(super) fn may_ask(
-    principal: &Principal,
-    operation: Operation,
-    path_and_query: &str,
-) -> Result<(), Denied> {
-    if !principal.rights.allow_operation(operation) {
-        return Err(Denied::Operation);
-    }
-    let foreign = principal
-        .is_ours
-        .then(|| foreign::parameter(path_and_query))
-        .flatten();
-    foreign.map_or(Ok(()), |name| Err(Denied::Foreign(name)))
 }
 
 /// What requests like this one are called in reports: by the client, as

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::account::Account;
-use super::admit::may_ask;
 use super::identify::Named;
 use super::nearest::Search;
 use super::{Admitted, Asked, Proxy, Question, Request};
@@ -106,7 +105,7 @@ impl Proxy {
             is_lent = own.is_some() && headers::credentials(&asked.headers).is_empty();
             self.door.admit(&mut asked.headers, &keys.secret, own)?
         };
-        may_ask(&principal, operation, &asked.path_and_query)?;
+        self.may_ask(&principal, operation, &asked.path_and_query)?;
         let spoken = self.hear_headers(&mut asked, &principal, &upstream);
         let rights = &principal.rights;
         let directives = self.directives(&asked.headers, &spoken, operation, rights);

@@ -18,7 +18,7 @@ use super::bill::{Bill, Led};
 use super::error::failure;
 use super::forward::log_failure;
 use super::lookup::Why;
-use super::recording::{Recorded, Recording, form_of};
+use super::recording::{Recorded, Recording, declared_form, form_of};
 use super::seat::is_worth_another_try;
 use super::{Proxy, Question, Request};
 use crate::access::Principal;
@@ -143,7 +143,11 @@ impl Proxy {
             Some(Ok(chunk)) => chunk.clone(),
             Some(Err(_)) | None => Bytes::new(),
         };
-        let form = form_of(&headers, &opening);
+        let form = if question.adapter.streams() {
+            form_of(&headers, &opening)
+        } else {
+            declared_form(&headers)
+        };
         let head = Head {
             status,
             headers: returnable(&headers),
@@ -275,7 +279,6 @@ impl Proxy {
             tenant: Some(question.request.principal.caller.tenant.as_ref().to_owned()),
             tags: question.request.tags.iter().map(str::to_owned).collect(),
             took_millis: u32::try_from(came.took.as_millis()).unwrap_or(u32::MAX),
-            content_type: content_type(&came.headers),
             generation: question.request.generation,
             ..Meta::default()
         };
@@ -283,7 +286,16 @@ impl Proxy {
         meta.resolved_model = appraisal.facts.model;
         meta.usage = appraisal.facts.usage;
         let directives = &question.request.directives;
+        let declared = came.headers.get(CONTENT_TYPE);
+        let declared = declared.and_then(|value| value.to_str().ok());
+        let media_type = question.adapter.media_type(declared, facts);
         let verdict = gate::head(came.status, &came.headers, &self.policy)
+            .and(
+                media_type
+                    .as_ref()
+                    .map(|_kept| ())
+                    .map_err(|refusal| *refusal),
+            )
             .and(gate::size(text.len(), &self.policy))
             .and(directives.store.then_some(()).ok_or(Refusal::NoStore));
         // What is no answer cannot be told in another form either, whatever else it is.
@@ -291,6 +303,10 @@ impl Proxy {
             Err(Refusal::NotJson | Refusal::WrongShape) => appraisal.verdict,
             Ok(()) | Err(_) => verdict.and(appraisal.verdict),
         };
+        meta.content_type = media_type
+            .ok()
+            .or(declared.map(str::to_owned))
+            .unwrap_or_default();
         if verdict.is_ok() {
             meta.sketch = self.sketch(&question.request, question.adapter.operation());
         }
@@ -391,14 +407,4 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .map(|millis| millis / 1000.0)
         .or_else(|| number(RETRY_AFTER.as_str()))?;
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// The content type under which a document is given out again.
-fn content_type(headers: &HeaderMap) -> String {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .filter(|value| value.starts_with("application/json"))
-        .unwrap_or("application/json")
-        .to_owned()
 }

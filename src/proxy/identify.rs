@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::batch::IdentifiedItems;
@@ -87,8 +88,10 @@ impl Proxy {
     ) -> Result<Arc<Identified>, Bypass> {
         let scope = &admitted.principal.scope;
         let address = admitted.address(adapter.operation());
-        let digest = fingerprinter.raw_digest(scope, &address, body);
-        if let Some(identified) = self.memo.get(&digest) {
+        let digest = adapter
+            .reads_body_alone()
+            .then(|| fingerprinter.raw_digest(scope, &address, body));
+        if let Some(identified) = digest.and_then(|digest| self.memo.get(&digest)) {
             return Ok(identified);
         }
         let question = adapter.read(&self.asking(admitted, body))?;
@@ -96,17 +99,18 @@ impl Proxy {
             key: fingerprinter.key(scope, &address, &question.canonical),
             facts: question.facts,
         });
-        self.memo.insert(digest, Arc::clone(&identified));
+        if let Some(digest) = digest {
+            self.memo.insert(digest, Arc::clone(&identified));
+        }
         Ok(identified)
     }
 
     /// A request as its adapter gets it.
     pub(super) fn asking<'a>(&'a self, admitted: &'a Admitted, body: &'a [u8]) -> Asking<'a> {
         let asked = &admitted.asked;
-        let content_type = asked.headers.get(CONTENT_TYPE);
         Asking {
             body,
-            content_type: content_type.and_then(|value| value.to_str().ok()),
+            content_type: content_type(&asked.headers),
             path: asked.path(),
             kind: admitted.upstream.kind(),
             policy: &self.policy,
@@ -132,6 +136,15 @@ impl Proxy {
         };
         let scope = &admitted.principal.scope;
         Some(keys.fingerprinter.key(scope, &address, &question.canonical))
+    }
+}
+
+/// What a body says it is; `None` if it says nothing, or several things.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    let mut said = headers.get_all(CONTENT_TYPE).iter();
+    match (said.next(), said.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        (_, _) => None,
     }
 }
 

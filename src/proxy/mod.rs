@@ -38,7 +38,7 @@ use crate::access::{AccessOptions, Door, Keyring, Limiter, Meter, Principal, Sta
 use crate::backend::Store;
 use crate::clock::{Clock, UnixMillis};
 use crate::flight::{FlightOptions, Flights};
-use crate::key::{CacheSecret, Key};
+use crate::key::{Bypass, CacheSecret, Key};
 use crate::ledger::Tags;
 use crate::operation::Adapter;
 use crate::policy::{CacheStatus, Directives, PolicyOptions, Refusal, Spoken};
@@ -333,15 +333,46 @@ impl Proxy {
         asked: Asked,
         body: Option<ClientStream>,
     ) -> Result<Reply, Failed> {
+        self.pass_as(Operation::Passthrough, identify::PASSTHROUGH, asked, body)
+            .await
+    }
+
+    async fn pass_as(
+        self: &Arc<Self>,
+        operation: Operation,
+        reason: &'static str,
+        asked: Asked,
+        body: Option<ClientStream>,
+    ) -> Result<Reply, Failed> {
         let keys = self.keys();
-        let mut admitted = self.admit(Operation::Passthrough, asked, &keys).await?;
+        let mut admitted = self.admit(operation, asked, &keys).await?;
         admitted.bring_credential();
         let meter = admitted.meter.clone();
         let accents = admitted.spoken.accents();
         let body = body.map_or(CallBody::Empty, CallBody::Stream);
-        let result = self.forward(identify::PASSTHROUGH, admitted, body).await;
+        let result = self.forward(reason, admitted, body).await;
         let result = result.map(|reply| spoken::answered(accents, reply));
         limits::told(meter.as_ref(), result)
+    }
+
+    /// Whether requests of an operation are read, to be answered from the store.
+    pub const fn stores(&self, operation: Operation) -> bool {
+        self.policy.stores(operation)
+    }
+
+    /// Forwards a request of a family that is stored only where the operator says so, and
+    /// is not.
+    ///
+    /// # Errors
+    /// If the provider gives no answer.
+    pub async fn pass_unread(
+        self: &Arc<Self>,
+        operation: Operation,
+        asked: Asked,
+        body: Option<ClientStream>,
+    ) -> Result<Reply, Failed> {
+        self.pass_as(operation, Bypass::NotEnabled.as_str(), asked, body)
+            .await
     }
 
     /// Forwards a request that changes what the answers of `operation` at `paths` say,

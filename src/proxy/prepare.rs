@@ -3,15 +3,18 @@
 //!
 //! Where nothing of this is configured, which is the rule, the request is not looked at.
 
+mod form;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::identify::content_type;
 use super::{Admitted, Proxy};
 use crate::access::{Denied, Rights, foreign};
 use crate::wire::json::members::MembersReader;
 use crate::wire::json::span::ObjectSpan;
-use crate::wire::{deployment, json, with_deployment};
+use crate::wire::{deployment, json, multipart, with_deployment};
 
 /// Where the description of one model is.
 const MODELS: &str = "/models/";
@@ -24,6 +27,11 @@ impl Proxy {
     pub(super) fn prepare(&self, admitted: &mut Admitted, body: Bytes) -> Result<Bytes, Denied> {
         let rights = Arc::clone(&admitted.principal.rights);
         let mut body = self.hear_body(admitted, body);
+        let boundary = content_type(&admitted.asked.headers).and_then(multipart::boundary);
+        if let Some(boundary) = boundary {
+            let boundary = boundary.to_owned();
+            return self.prepare_form(admitted, body, &boundary);
+        }
         if admitted.principal.is_ours {
             refuse_foreign(&body)?;
             body = with_preferences(&rights, body);

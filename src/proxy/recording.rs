@@ -170,21 +170,28 @@ impl Events {
 /// What kind of body an answer has. The content type decides where it says; some
 /// providers say nothing or the wrong thing, then the first bytes do.
 pub(super) fn form_of(headers: &HeaderMap, first: &[u8]) -> Form {
+    let opening = first.trim_ascii_start();
+    if opening.starts_with(b"{") {
+        return Form::Json;
+    }
+    let is_event = [&b"data:"[..], b"event:", b":"]
+        .iter()
+        .any(|field| opening.starts_with(field));
+    if is_event {
+        Form::Stream
+    } else {
+        declared_form(headers)
+    }
+}
+
+/// What kind of body an answer says that it has.
+pub(super) fn declared_form(headers: &HeaderMap) -> Form {
     let declared = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let opening = first.trim_ascii_start();
-    if opening.starts_with(b"{") {
-        Form::Json
-    } else if declared == "text/event-stream"
-        || [&b"data:"[..], b"event:", b":"]
-            .iter()
-            .any(|field| opening.starts_with(field))
-    {
+        .unwrap_or_default();
+    if declared.trim().eq_ignore_ascii_case("text/event-stream") {
         Form::Stream
     } else {
         Form::Json

@@ -403,7 +403,8 @@ impl Reading {
 
 /// Ends a fill before it began: its answer is already there.
 fn hand_out(producer: Producer, cached: &Arc<Cached>) {
-    let content_type = HeaderValue::from_static("application/json");
+    let content_type = HeaderValue::try_from(cached.entry.meta.content_type.as_str())
+        .unwrap_or(HeaderValue::from_static("application/json"));
     let head = Head {
         status: StatusCode::OK,
         headers: HeaderMap::from_iter([(CONTENT_TYPE, content_type)]),

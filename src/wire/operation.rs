@@ -107,7 +107,7 @@ impl Operation {
             "/completions" => Self::Completion,
             "/messages" => Self::Message,
             "/messages/count_tokens" => Self::TokenCount,
-            "/rerank" => Self::Rerank,
+            "/rerank" | "/v2/rerank" => Self::Rerank,
             "/audio/transcriptions" => Self::Transcription,
             "/audio/translations" => Self::Translation,
             "/audio/speech" => Self::Speech,
@@ -181,6 +181,7 @@ mod tests {
             ),
             ("/openaix/responses", Operation::Passthrough),
             ("/responses/resp_1", Operation::Passthrough),
+            ("/v2/rerank", Operation::Rerank),
             ("/files", Operation::Passthrough),
         ] {
             assert_eq!(Operation::at(path), operation, "{path}");

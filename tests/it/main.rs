@@ -12,6 +12,7 @@
 
 mod admin_door;
 mod api_keys;
+mod audio;
 mod azure;
 mod cache_admin;
 mod canary;
@@ -56,6 +57,7 @@ mod passthrough;
 mod prices;
 mod providers;
 mod purges;
+mod rerank;
 mod response_deletion;
 mod response_echo;
 mod responses;

@@ -1,6 +1,7 @@
 //! One file a family of routes; each gives its router, this one only merges.
 
 mod admin;
+mod audio;
 mod azure;
 mod chat;
 mod completions;
@@ -13,6 +14,7 @@ mod models;
 mod moderations;
 pub(super) mod organization;
 mod passthrough;
+mod rerank;
 mod responses;
 
 use axum::Router;
@@ -39,6 +41,8 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
         .merge(embeddings::router())
         .merge(moderations::router())
         .merge(messages::router())
+        .merge(rerank::router())
+        .merge(audio::router())
         .merge(models::router())
         .merge(organization::router())
         .merge(health::router())
@@ -57,6 +61,8 @@ pub(super) fn router() -> Router<ApiState> {
         .merge(embeddings::aliases())
         .merge(moderations::aliases())
         .merge(messages::aliases())
+        .merge(rerank::aliases())
+        .merge(audio::aliases())
         .merge(models::aliases())
         .merge(organization::aliases())
         .merge(docs::router())

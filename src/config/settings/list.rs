@@ -231,6 +231,18 @@ pub const SETTINGS: &[Setting] = &[
         "Whether answers that a provider sends with `Cache-Control: no-store` are kept out of the store. Some, Groq among them, send it with every answer: set it to false for those",
     ),
     setting(
+        "cache_rerank",
+        Kind::Truth,
+        "false",
+        "Whether rankings of documents (rerank) are cached",
+    ),
+    setting(
+        "cache_audio",
+        Kind::Truth,
+        "false",
+        "Whether transcriptions, translations and speech are cached",
+    ),
+    setting(
         "entry_max_bytes",
         Kind::Bytes,
         "8MiB",

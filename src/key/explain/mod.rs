@@ -8,7 +8,7 @@ mod shown;
 
 use super::canonical::Form;
 use super::field::is_hint;
-use super::{Rules, chat, completion, embedding, message, moderation, response};
+use super::{Rules, chat, completion, embedding, message, moderation, rerank, response, speech};
 use crate::wire::{Json, Operation};
 
 /// What of a request is in its key.
@@ -55,12 +55,12 @@ pub fn explain(operation: Operation, body: &Json<'_>, rules: Rules) -> Option<Ex
         Operation::Message | Operation::TokenCount => {
             (message::form(body, rules)?, &message::QUESTION, None)
         }
+        Operation::Rerank => (rerank::form(body)?, &rerank::QUESTION, None),
+        Operation::Speech => (speech::form(body)?, &speech::QUESTION, None),
         Operation::Models
         | Operation::Passthrough
-        | Operation::Rerank
         | Operation::Transcription
-        | Operation::Translation
-        | Operation::Speech => return None,
+        | Operation::Translation => return None,
     };
     explanation.compare_top(body, &form, documented, input.is_some());
     explanation.canonical = shown::shown(&form);

@@ -11,6 +11,7 @@ mod damage;
 mod embeddings;
 mod http;
 mod keys;
+mod media;
 mod messages;
 mod moderations;
 mod redis;
@@ -35,6 +36,7 @@ pub(crate) use embeddings::{
 };
 pub(crate) use http::{Client, Ending, Live, Request, Response};
 pub(crate) use keys::{ApiKey, MASTER, OPERATOR};
+pub(crate) use media::Form;
 pub(crate) use messages::{
     MESSAGES, fold_message, message, message_answer, message_events, message_question,
 };
