@@ -197,7 +197,7 @@ impl App {
             stopping.store(true, Ordering::Relaxed);
             tracing::info!("stopping: no new connections; running requests may finish");
         };
-        let overtime = || proxy.abandon_fills();
+        let overtime = || proxy.abandon();
         api::serve(listener, api::router(state), &options, stop, overtime).await;
         exports.stop(LAST_EXPORTS).await;
         proxy.finish(LAST_FILLS).await;

@@ -35,6 +35,10 @@ pub enum Denied {
     /// It may only use some models, and the request does not say which it asks for.
     #[error("this API key may only use some models, and no model can be read in the request")]
     ModelUnread,
+    /// A page of another site asks, through the browser of somebody whom this server
+    /// lends its credential.
+    #[error("a page of another site may not use the credential that this server lends; bring one")]
+    ForeignPage,
     /// It wants to choose a provider or a credential.
     #[error(
         "`{0}` is not for requests: this server's administrator says which provider is asked, and with which credential"
@@ -81,6 +85,7 @@ impl Denied {
             Self::Token(TokenFault::NoKeys) | Self::NotReady => "keys_unavailable",
             Self::Token(_) => "invalid_token",
             Self::Foreign(_) => "parameter_not_allowed",
+            Self::ForeignPage => "origin_not_allowed",
             Self::Operation => "operation_not_allowed",
             Self::Model | Self::ModelUnread => "model_not_allowed",
         }

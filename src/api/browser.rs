@@ -16,7 +16,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use http::uri::Authority;
@@ -96,6 +96,34 @@ fn is_ours(request: &Request, named: &[String]) -> bool {
     authority.is_some_and(|authority| is_known(&authority, named))
 }
 
+/// Whether a browser asks for a page of another site. Programs name no origin.
+///
+/// A page of this very machine is none, nor one under a name of this server, nor one from
+/// where the request goes to, if that is a name of this server: any other name may have
+/// been given this server's address. A bare address says nothing of whose page it is.
+pub(super) fn is_foreign_page(request: &Request, named: &[String]) -> bool {
+    let mut origins = request.headers().get_all(ORIGIN).iter();
+    let origin = match (origins.next(), origins.next()) {
+        (None, _) => return false,
+        (Some(origin), None) => origin.to_str().ok(),
+        (Some(_), Some(_)) => None,
+    };
+    let authority = origin
+        .and_then(|origin| origin.split_once("://"))
+        .and_then(|(_, authority)| authority.parse::<Authority>().ok());
+    let Some(authority) = authority else {
+        return true;
+    };
+    let host = authority.host().trim_matches(['[', ']']);
+    let is_home = match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_name) => is_known(&authority, named),
+    };
+    let goes_to = request.headers().get(HOST);
+    let is_same = goes_to.is_some_and(|host| host.as_bytes() == authority.as_str().as_bytes());
+    !(is_home || is_same && is_ours(request, named))
+}
+
 /// Whether a name is known to be this server's. A bare address always is, and so is this
 /// very machine: neither can be given to another by whoever keeps a zone of names.
 fn is_known(authority: &Authority, named: &[String]) -> bool {
@@ -140,6 +168,38 @@ mod tests {
         ] {
             assert!(!known(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_foreign() {
+        let named = ["cache.example".to_owned()];
+        let foreign = |host: &str, origin: &str| {
+            let request = http::Request::builder()
+                .header(HOST, host)
+                .header(ORIGIN, origin)
+                .body(axum::body::Body::empty());
+            is_foreign_page(&request.unwrap(), &named)
+        };
+        for (host, origin) in [
+            ("localhost:8080", "http://localhost:3000"),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("10.1.2.3:8080", "http://10.1.2.3:8080"),
+            ("cache.example", "https://cache.example"),
+        ] {
+            assert!(!foreign(host, origin), "{origin} at {host}");
+        }
+        for (host, origin) in [
+            ("localhost:8080", "https://evil.example"),
+            ("evil.example", "http://evil.example"),
+            ("localhost:8080", "http://203.0.113.5"),
+            ("10.1.2.3:8080", "http://10.1.2.4:8080"),
+            ("localhost:8080", "null"),
+            ("localhost:8080", ""),
+        ] {
+            assert!(foreign(host, origin), "{origin} at {host}");
+        }
+        let program = http::Request::new(axum::body::Body::empty());
+        assert!(!is_foreign_page(&program, &named));
     }
 
     #[test]

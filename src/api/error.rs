@@ -119,9 +119,6 @@ pub enum ApiError {
     /// The body is compressed, or is not JSON where JSON is meant.
     #[error("{0}")]
     UnsupportedMedia(&'static str),
-    /// WebSocket connections are not proxied.
-    #[error("WebSocket connections are not supported; use HTTP requests or server-sent events")]
-    WebSocket,
     /// A bug on our side.
     #[error("the request could not be handled; the log has the details under this request's id")]
     Internal,
@@ -181,7 +178,6 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::BodyBroken
             | Self::UnsupportedMedia(_)
-            | Self::WebSocket
             | Self::Internal => None,
         }
     }
@@ -236,11 +232,6 @@ impl ApiError {
                 INVALID,
                 "unsupported_media_type",
             ),
-            Self::WebSocket => (
-                StatusCode::NOT_IMPLEMENTED,
-                INVALID,
-                "websocket_unsupported",
-            ),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, "internal_error"),
         }
     }
@@ -272,7 +263,6 @@ impl ApiError {
                 | ProxyError::LimitsUnknown
                 | ProxyError::Stopping => false,
             },
-            Self::WebSocket => true,
             // An export that failed stays so; one that is not complete may be soon.
             Self::Export(error) => matches!(error, ExportError::Failed(_)),
             Self::NotFound(_)
@@ -334,7 +324,9 @@ const fn denied_kind(denied: Denied) -> Kind {
             (StatusCode::SERVICE_UNAVAILABLE, OURS)
         }
         Denied::Foreign(_) => (StatusCode::BAD_REQUEST, INVALID),
-        Denied::Operation | Denied::Model | Denied::ModelUnread => (StatusCode::FORBIDDEN, INVALID),
+        Denied::Operation | Denied::Model | Denied::ModelUnread | Denied::ForeignPage => {
+            (StatusCode::FORBIDDEN, INVALID)
+        }
         Denied::NoKey
         | Denied::UnknownKey
         | Denied::Disabled

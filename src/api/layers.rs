@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -80,12 +79,6 @@ async fn check_head(request: Request, next: Next) -> Response {
     let headers = request.headers();
     if head_bytes(headers) > HEAD_BYTES_MAX || headers.len() > HEAD_FIELDS_MAX {
         return ApiError::HeadTooLarge(HEAD_BYTES_MAX, HEAD_FIELDS_MAX).into_response();
-    }
-    let upgrades = headers
-        .get(UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    if upgrades {
-        return ApiError::WebSocket.into_response();
     }
     let path = request.uri().path();
     let is_administration =

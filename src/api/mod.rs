@@ -21,6 +21,7 @@ mod peer;
 mod routes;
 pub mod schema;
 mod server;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

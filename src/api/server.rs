@@ -13,20 +13,21 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::connection::{Phase, Watched};
 use super::options::ServerOptions;
 use super::peer::Peer;
+use super::tunnel::Place;
 
 /// The most bytes hyper may buffer for one request's head. Heads beyond what the
 /// API allows are answered by the layer that can explain it; this only bounds
@@ -55,7 +56,7 @@ pub async fn serve(
     overtime: impl FnOnce(),
 ) {
     let places = Arc::new(Semaphore::new(options.connections_max));
-    let graceful = GracefulShutdown::new();
+    let stopping = CancellationToken::new();
     let builder = builder();
     let trusted: Arc<[IpNet]> = options.trusted_proxies.clone().into();
     let mut stop = std::pin::pin!(stop);
@@ -74,26 +75,42 @@ pub async fn serve(
         };
         let watched = Watched::new(stream, options);
         let phase = watched.phase();
+        let place = Arc::new(place);
+        let held = Place(Arc::clone(&place));
         let router = router.clone();
         let trusted = Arc::clone(&trusted);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             phase.set(Phase::Serving);
             let peer = Peer::of(address, request.headers(), &trusted);
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(held.clone());
             answer(router.clone(), request, phase.clone())
         });
-        let connection = builder.serve_connection(TokioIo::new(watched), service);
-        let connection = graceful.watch(connection);
+        let connection = builder
+            .serve_connection(TokioIo::new(watched), service)
+            .with_upgrades();
+        let stopping = stopping.clone();
         tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                () = stopping.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
             // How a connection ends is the client's business: resets, timeouts.
-            if let Err(error) = connection.await {
+            if let Err(error) = ended {
                 tracing::trace!(%error, "connection ended");
             }
             drop(place);
         });
     }
     drop(listener);
-    let mut drained = std::pin::pin!(graceful.shutdown());
+    stopping.cancel();
+    // Every connection has a place until it has ended, and every tunnel that came of one.
+    let all = u32::try_from(options.connections_max).unwrap_or(u32::MAX);
+    let mut drained = std::pin::pin!(places.acquire_many(all));
     if timeout(options.drain_timeout, &mut drained).await.is_err() {
         tracing::warn!("some requests were still running when the drain time was over");
         overtime();
@@ -107,6 +124,10 @@ async fn answer(
     phase: super::connection::PhaseSetter,
 ) -> Result<http::Response<Body>, Infallible> {
     let response = router.oneshot(request.map(Body::new)).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // No request follows: the tunnel has a clock of its own.
+        return Ok(response);
+    }
     Ok(response.map(|body| phase.idle_after(body)))
 }
 

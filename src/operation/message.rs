@@ -68,6 +68,7 @@ pub(super) fn read(asking: &Asking<'_>, wanted: Wanted) -> Result<Question, Bypa
             wants_usage: true,
             limits_length: true,
             echo: None,
+            wanted: super::Wanted::Usual,
         },
     })
 }

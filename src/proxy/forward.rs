@@ -74,11 +74,38 @@ impl Proxy {
                 return Err(error);
             }
         };
+        self.note_standing(&principal, &upstream, answer.status);
+        let leg = Leg {
+            method,
+            outcome,
+            account,
+            bill,
+        };
+        Ok(leg.pass(answer))
+    }
+}
+
+/// A request whose answer has begun to come.
+pub(super) struct Leg {
+    pub(super) method: Method,
+    pub(super) outcome: CacheStatus,
+    pub(super) account: Account,
+    pub(super) bill: Bill,
+}
+
+impl Leg {
+    /// Passes the answer on as it comes.
+    pub(super) fn pass(self, answer: Answer) -> Reply {
+        let Self {
+            method,
+            outcome,
+            mut account,
+            mut bill,
+        } = self;
         bill.status(answer.status);
         if method == Method::POST && answer.status.is_success() {
             bill.reads(form_of(&answer.headers, &[]) == Form::Stream);
         }
-        self.note_standing(&principal, &upstream, answer.status);
         let mut headers = returnable(&answer.headers);
         outcome.write(&mut headers);
         account.status(answer.status.as_u16());
@@ -91,12 +118,12 @@ impl Proxy {
             account,
             bill,
         };
-        Ok(Reply {
+        Reply {
             status: answer.status,
             headers,
             outcome,
             body: ReplyBody::Stream(passing.stream()),
-        })
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod reply;
 mod seat;
 mod spoken;
 mod trial;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{AccessOptions, Door, Keyring, Limiter, Meter, Principal, Standings, Tokens};
@@ -53,6 +55,7 @@ pub use error::{Failed, LimitsTold, ProxyError};
 pub use explain::{Explained, Fate, Inquiry, Looked, StoredAnswer};
 pub use nearest::{Nearest, Search};
 pub use reply::{Reply, ReplyBody};
+pub use tunnel::Knock;
 
 use account::Account;
 use batch::Batch;
@@ -87,6 +90,8 @@ pub struct Proxy {
     otlp: Option<Arc<Otlp>>,
     /// Fills and refreshes that outlive the request that started them.
     tasks: TaskTracker,
+    /// Closes the tunnels.
+    tunnels: CancellationToken,
 }
 
 /// How a request is passed through, and what goes along with it.
@@ -216,6 +221,7 @@ impl Proxy {
             tariff,
             otlp,
             tasks: TaskTracker::new(),
+            tunnels: CancellationToken::new(),
         })
     }
 
@@ -419,8 +425,9 @@ impl Proxy {
     }
 
     /// Gives up every fill that is still running, so that those who read it are
-    /// told; for a server that must stop now.
-    pub fn abandon_fills(&self) {
+    /// told, and closes every tunnel; for a server that must stop now.
+    pub fn abandon(&self) {
+        self.tunnels.cancel();
         self.flights.abandon_all();
     }
 

@@ -15,6 +15,7 @@ mod options;
 mod provider;
 mod record;
 mod table;
+mod tunnel;
 mod upstreams;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use options::{UpstreamBase, UpstreamOptions};
 pub use provider::{Provider, SealError, Unusable, credential, last4, name};
 pub use record::{ProviderRecord, Recognized, RecordError};
 pub use reqwest::Url;
+pub use tunnel::{Duplex, Opened, Wire};
 pub use upstreams::{CredentialOf, KIND, Route, Upstreams};
 
 /// A body that arrives piece by piece.
@@ -68,6 +70,8 @@ pub struct Upstream {
 #[derive(Clone, Debug)]
 struct Dialer {
     client: reqwest::Client,
+    /// For tunnels, which there are only in HTTP/1.1.
+    tunnels: reqwest::Client,
     first_byte_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -137,22 +141,24 @@ impl std::fmt::Debug for Answer {
 impl Dialer {
     /// One for where the operator's configuration leads.
     fn free(options: &UpstreamOptions) -> Result<Self, UpstreamError> {
-        Self::of(client(options), options)
+        Self::of(|| client(options), options)
     }
 
     /// One for where people lead at run time: it goes to no address that is never a
     /// provider's.
     fn guarded(options: &UpstreamOptions) -> Result<Self, UpstreamError> {
-        let client = client(options).dns_resolver(Arc::new(location::Guarded));
+        let client = || client(options).dns_resolver(Arc::new(location::Guarded));
         Self::of(client, options)
     }
 
     fn of(
-        client: reqwest::ClientBuilder,
+        client: impl Fn() -> reqwest::ClientBuilder,
         options: &UpstreamOptions,
     ) -> Result<Self, UpstreamError> {
+        let tunnels = client().http1_only();
         Ok(Self {
-            client: client.build().map_err(UpstreamError::Setup)?,
+            client: client().build().map_err(UpstreamError::Setup)?,
+            tunnels: tunnels.build().map_err(UpstreamError::Setup)?,
             first_byte_timeout: options.first_byte_timeout,
             idle_timeout: options.idle_timeout,
         })
@@ -301,7 +307,7 @@ impl Upstream {
         match self.kind {
             UpstreamKind::Azure => azure::place(self.base.path(), path),
             UpstreamKind::OpenAi | UpstreamKind::Anthropic | UpstreamKind::Compatible => {
-                format!("{}{path}", self.base.path().trim_end_matches('/'))
+                format!("{}{path}", root_of(&self.base, path))
             }
         }
     }
@@ -311,6 +317,24 @@ impl Upstream {
     /// # Errors
     /// If the provider cannot be reached, hangs up or stays silent too long.
     pub async fn send(&self, call: Call) -> Result<Answer, UpstreamError> {
+        let Dialer {
+            client,
+            tunnels: _,
+            first_byte_timeout,
+            idle_timeout,
+        } = &self.dialer;
+        let request = self.request(client, call);
+        let sent = tokio::time::timeout(*first_byte_timeout, request.send()).await;
+        let response = sent.map_err(|_elapsed| UpstreamError::Silent)??;
+        Ok(Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: never_silent(response, *idle_timeout),
+        })
+    }
+
+    /// A request for the provider.
+    fn request(&self, client: &reqwest::Client, call: Call) -> reqwest::RequestBuilder {
         let mut url = self.base.clone();
         let (path, query) = match call.path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -322,24 +346,22 @@ impl Upstream {
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        let Dialer {
-            client,
-            first_byte_timeout,
-            idle_timeout,
-        } = &self.dialer;
         let request = client.request(call.method, url).headers(headers);
-        let request = match call.body {
+        match call.body {
             CallBody::Empty => request,
             CallBody::Full(bytes) => request.body(bytes),
             CallBody::Stream(stream) => request.body(reqwest::Body::wrap_stream(stream)),
-        };
-        let sent = tokio::time::timeout(*first_byte_timeout, request.send()).await;
-        let response = sent.map_err(|_elapsed| UpstreamError::Silent)??;
-        Ok(Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: never_silent(response, *idle_timeout),
-        })
+        }
+    }
+}
+
+/// What stands before `path` at a provider. A path that names a later version of the API
+/// is not below that of the first.
+fn root_of<'a>(base: &'a Url, path: &str) -> &'a str {
+    let root = base.path().trim_end_matches('/');
+    match root.strip_suffix("/v1") {
+        Some(above) if path.starts_with("/v2/") => above,
+        Some(_) | None => root,
     }
 }
 

@@ -74,3 +74,4 @@ mod traces;
 mod upstream_faults;
 mod usage;
 mod usage_pages;
+mod websocket;

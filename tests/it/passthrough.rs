@@ -166,19 +166,4 @@ on_each_store! {
         })
         .await;
     }
-
-    async fn websockets_are_refused_clearly(store) {
-        let house = House::start(store).await;
-        let request = Request::new("GET", "/v1/realtime?model=x")
-            .bearer(ALICE)
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let seen = house.send(&request).await;
-        assert_eq!(seen.status, 501);
-        assert!(!seen.error_code().is_empty());
-        assert!(seen.json()["error"]["message"].as_str().unwrap().contains("WebSocket"));
-        assert_eq!(house.upstream.calls(), 0);
-    }
 }

@@ -8,6 +8,7 @@ use crate::api::ApiState;
 use crate::api::admin::{brings_admin_key, is_below_prefix};
 use crate::api::error::ApiError;
 use crate::api::inbound::{asked, passing_body, respond};
+use crate::api::tunnel;
 
 /// Forwards a request to a path that has no route here.
 pub(super) async fn forward(State(state): State<ApiState>, request: Request) -> Response {
@@ -19,6 +20,9 @@ pub(super) async fn forward(State(state): State<ApiState>, request: Request) -> 
         organization::is_administration(path) && brings_admin_key(&state, request.headers());
     if is_ours || is_meant_for_us {
         return ApiError::NotFound(path.to_owned()).into_response();
+    }
+    if tunnel::is_wanted(&request) {
+        return tunnel::open(&state, request).await;
     }
     let (asked, body) = asked(request);
     match state

@@ -20,6 +20,7 @@ mod scratch;
 mod upstream;
 mod vectors;
 mod wait;
+mod websocket;
 
 pub(crate) use app::{ADMIN, ALICE, House, Setup, Store, chat, embed, moderate, streaming};
 pub(crate) use chat::{
@@ -49,6 +50,7 @@ pub(crate) use scratch::Scratch;
 pub(crate) use upstream::{Billed, Gate, Reply, Upstream};
 pub(crate) use vectors::{Floats, hash, packed};
 pub(crate) use wait::{eventually, in_time};
+pub(crate) use websocket::{Sessions, Socket, echo, next, refused};
 
 /// One test for each store, from one body.
 ///
