@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -25,6 +26,9 @@ const HANDOVER_TIME: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the caller is still welcome, and anything still said.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long one side may be silent once the other has ended.
+const LINGER_TIME: Duration = Duration::from_secs(10);
 
 /// How much is passed on at once, in bytes.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -53,6 +57,8 @@ struct Watch {
     opened: Instant,
     /// When something was last said, in milliseconds since it was opened.
     last: AtomicU64,
+    /// One side has ended.
+    is_half: AtomicBool,
 }
 
 impl Tunnel {
@@ -76,6 +82,7 @@ impl Tunnel {
                 stop: proxy.tunnels.clone(),
                 opened: Instant::now(),
                 last: AtomicU64::new(0),
+                is_half: AtomicBool::new(false),
             },
         }
     }
@@ -103,8 +110,8 @@ impl Tunnel {
         });
         let cut = tokio::select! {
             // How a tunnel ends is the business of its two sides: resets too.
-            _ended = async { tokio::try_join!(asked, told) } => None,
-            error = watch.over(idle) => Some(error),
+            _ended = watch.both(asked, told) => None,
+            error = watch.over(idle) => error,
             () = watch.stop.cancelled() => Some(ProxyError::Stopping),
         };
         heard.bill.whole();
@@ -149,18 +156,38 @@ impl Watch {
         self.last.store(now, Ordering::Relaxed);
     }
 
-    /// Waits until the tunnel has to be cut.
-    async fn over(&self, idle: Duration) -> ProxyError {
+    /// Waits until both sides have ended, or one has failed.
+    async fn both(
+        &self,
+        one: impl Future<Output = io::Result<()>>,
+        other: impl Future<Output = io::Result<()>>,
+    ) -> io::Result<()> {
+        let ended = |result: io::Result<()>| {
+            self.note();
+            self.is_half.store(true, Ordering::Relaxed);
+            result
+        };
+        let (one, other) = (one.map(ended), other.map(ended));
+        tokio::try_join!(one, other).map(|_both| ())
+    }
+
+    /// Waits until the tunnel has to be cut; `None` if one side has ended and the other
+    /// has nothing more to say.
+    async fn over(&self, idle: Duration) -> Option<ProxyError> {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
             let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-            if self.opened.elapsed().saturating_sub(last) > idle {
-                return ProxyError::UpstreamTimeout;
+            let silent = self.opened.elapsed().saturating_sub(last);
+            if self.is_half.load(Ordering::Relaxed) && silent > LINGER_TIME {
+                return None;
+            }
+            if silent > idle {
+                return Some(ProxyError::UpstreamTimeout);
             }
             if let Err(denied) = self.is_welcome() {
-                return denied.into();
+                return Some(denied.into());
             }
         }
     }
