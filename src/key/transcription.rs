@@ -122,8 +122,14 @@ mod tests {
                 Some((name, file)) => (name, format!("; filename=\"{file}\"")),
                 None => (*name, String::new()),
             };
-            body.push_str("--b\r\nContent-Disposition: form-data; name=\"");
-            body.push_str(&format!("{name}\"{file}\r\n\r\n{content}\r\n"));
+            let head = [
+                "--b\r\nContent-Disposition: form-data; name=\"",
+                name,
+                "\"",
+                &file,
+            ];
+            body.push_str(&head.concat());
+            body.push_str(&["\r\n\r\n", content, "\r\n"].concat());
         }
         body.push_str("--b--\r\n");
         let form = Multipart::read(body.as_bytes(), "b").unwrap();

@@ -44,7 +44,7 @@ impl Proxy {
         let outcome = CacheStatus::Bypass { reason };
         account.outcome(outcome);
         let headers = headers_of(&asked);
-        let mut bill = Bill::open(
+        let bill = Bill::open(
             self,
             Led {
                 request_id: asked.id,
@@ -67,12 +67,7 @@ impl Proxy {
         };
         let answer = match upstream.send(call).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let error = log_failure(bill.request_id(), &error);
-                bill.failed(error.code());
-                account.failed(error.code());
-                return Err(error);
-            }
+            Err(error) => return Err(unanswered(&error, bill, account)),
         };
         self.note_standing(&principal, &upstream, answer.status);
         let leg = Leg {
@@ -211,6 +206,18 @@ impl Passing {
         self.account.usage(found.usage);
         self.account.answered_by(found.model.as_deref());
     }
+}
+
+/// Tells everybody that a call got no answer, and gives what the client is told.
+pub(super) fn unanswered(
+    error: &crate::upstream::UpstreamError,
+    mut bill: Bill,
+    account: Account,
+) -> ProxyError {
+    let error = log_failure(bill.request_id(), error);
+    bill.failed(error.code());
+    account.failed(error.code());
+    error
 }
 
 /// Logs why there is no answer, once, and says what the client is told.

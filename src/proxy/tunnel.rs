@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::account::Account;
 use super::bill::{Bill, Led};
-use super::forward::{Leg, log_failure};
+use super::forward::{Leg, unanswered};
 use super::{Admitted, Asked, Proxy, ProxyError, Reply, ReplyBody, limits};
 use crate::access::{Denied, Principal, foreign};
 use crate::policy::CacheStatus;
@@ -145,12 +145,7 @@ impl Proxy {
                 };
                 return Ok(leg.pass(answer));
             }
-            Err(error) => {
-                let error = log_failure(bill.request_id(), &error);
-                bill.failed(error.code());
-                account.failed(error.code());
-                return Err(error);
-            }
+            Err(error) => return Err(unanswered(&error, bill, account)),
         };
         let mut headers = handshake::response(returnable(&headers));
         outcome.write(&mut headers);
