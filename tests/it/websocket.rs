@@ -1,5 +1,5 @@
-//! WebSockets are tunnelled: by callers that may, both ways as they come, and what they
-//! cost is counted.
+//! Tunnels are opened for callers that may have one, and carry both ways what is said; the
+//! tokens told in them are counted.
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
