@@ -336,3 +336,8 @@ pub struct SpeechRequest {
     #[schema(additional_properties)]
     pub other: BTreeMap<String, serde_json::Value>,
 }
+
+/// Sound, in the format that was asked for.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Sound(pub Vec<u8>);

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::inbound::{answer_form, answer_json, pass_unread};
-use crate::api::schema::{ErrorEnvelope, SpeechRequest, Transcript, TranscriptionForm};
+use crate::api::schema::{ErrorEnvelope, Sound, SpeechRequest, Transcript, TranscriptionForm};
 use crate::wire::Operation;
 
 const TRANSCRIPTIONS: &str = "/audio/transcriptions";
@@ -132,7 +132,7 @@ async fn create_translation(
     ),
     responses(
         (status = 200, description = "The sound, in the format that was asked for.", content(
-            (Vec<u8> = "audio/mpeg"), (Vec<u8> = "audio/wav"), (Vec<u8> = "application/octet-stream"), (String = "text/event-stream"),
+            (Sound = "audio/mpeg"), (Sound = "audio/wav"), (Sound = "application/octet-stream"), (String = "text/event-stream"),
         ), headers(
             ("x-cache" = String, description = "HIT, MISS, STALE, COALESCED, REFRESH or BYPASS."),
             ("cache-status" = String, description = "What the cache did (RFC 9211)."),
