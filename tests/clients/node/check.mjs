@@ -1,39 +1,18 @@
 // The official Node SDK against a running proxy: every question is asked twice,
 // and the second answer, from the cache, must be what the first was.
 //
-// Needs BASE_URL, the proxy's API root, and UPSTREAM_CONTROL, where the scripted
-// upstream takes its answers and tells how often it was asked.
+// Needs what the frame needs.
 
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
-const { BASE_URL, UPSTREAM_CONTROL } = process.env;
+import {
+  BASE_URL, answer, asks, calls, check, failure, main, plain, script, toolCalls, twice,
+} from "./frame.mjs";
+
 const client = new OpenAI({ baseURL: BASE_URL, apiKey: "sk-node", maxRetries: 0, timeout: 30_000 });
-const checks = [];
-const check = (sentence, body) => checks.push([sentence, body]);
-
-async function control(path, body) {
-  const reply = await fetch(`${UPSTREAM_CONTROL}/${path}`, {
-    method: body ? "POST" : "GET",
-    body: body && JSON.stringify(body),
-  });
-  return reply.json();
-}
-
-/** What the upstream answers next. */
-const script = (reply) => control("next", reply);
-const calls = async () => (await control("calls")).calls;
-const asks = (text) => ({ model: "test-model", messages: [{ role: "user", content: text }] });
-
-const answer = (message, finish = "stop", more = {}) => ({
-  id: "chatcmpl-node", object: "chat.completion", created: 1700000000, model: "test-model-1",
-  choices: [{ index: 0, message: { role: "assistant", ...message }, logprobs: null, finish_reason: finish }],
-  usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 },
-  ...more,
-});
-
 const tool = {
   type: "function",
   function: {
@@ -41,36 +20,6 @@ const tool = {
     parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
   },
 };
-const toolCalls = {
-  content: null,
-  tool_calls: ["Paris", "Rome"].map((city, at) => ({
-    id: `call_${at}`, type: "function",
-    function: { name: "weather", arguments: JSON.stringify({ city }) },
-  })),
-};
-
-/** Runs it twice; the upstream must be asked once, the results must be equal. */
-async function twice(body) {
-  const before = await calls();
-  const first = await body();
-  const second = await body();
-  assert.equal(await calls(), before + 1);
-  assert.deepEqual(plain(second), plain(first));
-  return second;
-}
-
-/** A result without what belongs to one request alone. */
-const plain = (value) => JSON.parse(JSON.stringify(value ?? null));
-
-async function failure(body) {
-  try {
-    await body();
-  } catch (error) {
-    return error;
-  }
-  throw new assert.AssertionError({ message: "nothing was thrown" });
-}
-
 check("a completion is the same from the cache", async () => {
   const result = await twice(() => client.chat.completions.create(asks("js create")));
   assert.ok(result.choices[0].message.content);
@@ -124,7 +73,7 @@ check("a stream fills what a document reads", async () => {
 });
 
 check("tool calls are the same in every form", async () => {
-  await script({ json: answer(toolCalls, "tool_calls") });
+  await script({ json: answer(toolCalls("weather", { city: "Paris" }, { city: "Rome" }), "tool_calls") });
   const asked = { ...asks("js tools"), tools: [tool] };
   const whole = await twice(() => client.chat.completions.create(asked));
   const made = whole.choices[0].message.tool_calls;
@@ -248,14 +197,4 @@ check("other operations pass", async () => {
   assert.deepEqual(models.data.map((model) => model.id), ["test-model"]);
 });
 
-let failed = 0;
-for (const [sentence, body] of checks) {
-  try {
-    await body();
-    console.log(`pass ${sentence}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${sentence}: ${error.stack ?? error}`);
-  }
-}
-process.exit(failed ? 1 : 0);
+await main();

@@ -1,13 +1,13 @@
 // Embeddings through the official Node SDK: whatever it asks for and whatever the
 // provider answers, every vector is the right one, bit by bit, found or not.
 //
-// Needs BASE_URL, the proxy's API root, and UPSTREAM_CONTROL, where the scripted
-// upstream is told what kind of provider to be, and tells what its vectors are.
+// Needs what the frame needs.
 
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
-const { BASE_URL, UPSTREAM_CONTROL } = process.env;
+import { BASE_URL, calls, check, control, main } from "./frame.mjs";
+
 const client = new OpenAI({ baseURL: BASE_URL, apiKey: "sk-node", maxRetries: 0, timeout: 30_000 });
 
 // The SDK itself asks for base64 where the caller asks for nothing, and reads
@@ -21,16 +21,6 @@ const styles = {
   "ignoring the format": { encoding: "floats" },
   shuffled: { shuffled: true },
 };
-
-async function control(path, body) {
-  const reply = await fetch(`${UPSTREAM_CONTROL}/${path}`, {
-    method: body ? "POST" : "GET",
-    body: body && JSON.stringify(body),
-  });
-  return reply.json();
-}
-
-const calls = async () => (await control("calls")).calls;
 
 /** The numbers of a vector as the integers their single precision is. */
 function bits(embedding) {
@@ -59,7 +49,7 @@ async function ask(model, form, texts) {
   return response.headers.get("x-cache");
 }
 
-async function check(style, form) {
+async function everyVectorIsRight(style, form) {
   await control("style", styles[style]);
   const model = `js ${style} ${form}`;
   const before = await calls();
@@ -71,17 +61,11 @@ async function check(style, form) {
   assert.equal(await calls(), before + 2);
 }
 
-let failed = 0;
 for (const style of Object.keys(styles)) {
   for (const form of forms) {
-    const sentence = `a provider that is ${style}, a caller who asks for ${form}`;
-    try {
-      await check(style, form);
-      console.log(`pass ${sentence}`);
-    } catch (error) {
-      failed += 1;
-      console.log(`FAIL ${sentence}: ${error.stack ?? error}`);
-    }
+    check(`a provider that is ${style}, a caller who asks for ${form}`, () =>
+      everyVectorIsRight(style, form),
+    );
   }
 }
-process.exit(failed ? 1 : 0);
+await main();

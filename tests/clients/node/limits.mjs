@@ -1,14 +1,14 @@
 // Limits through the official SDK for Node: it waits as long as it is told and then gets
 // its answer, and tells the caller what was wrong if it may not try again.
 //
-// Needs BASE_URL, the proxy's API root, of a proxy that lets one key make 60 requests a
-// minute.
+// Needs what the frame needs, of a proxy that lets one key make 60 requests a minute.
 
 import assert from "node:assert/strict";
 
 import OpenAI from "openai";
 
-const { BASE_URL: baseURL } = process.env;
+import { BASE_URL as baseURL, check, main } from "./frame.mjs";
+
 const asked = { model: "test-model", messages: [{ role: "user", content: "the same" }] };
 const caller = (apiKey, maxRetries) => new OpenAI({ baseURL, apiKey, maxRetries });
 
@@ -26,20 +26,25 @@ async function useUp(apiKey) {
   throw new Error("there is no limit");
 }
 
-const { response } = await caller("sk-told", 0).chat.completions.create(asked).withResponse();
-assert.equal(response.headers.get("x-ratelimit-limit-requests"), "60");
-assert.equal(response.headers.get("x-ratelimit-remaining-requests"), "59");
-console.log("pass what is left is told");
+check("what is left is told", async () => {
+  const { response } = await caller("sk-told", 0).chat.completions.create(asked).withResponse();
+  assert.equal(response.headers.get("x-ratelimit-limit-requests"), "60");
+  assert.equal(response.headers.get("x-ratelimit-remaining-requests"), "59");
+});
 
-const error = await useUp("sk-refused");
-assert.equal(error.status, 429);
-assert.deepEqual([error.code, error.type], ["rate_limit_exceeded", "requests"]);
-const wait = Number(error.headers.get("retry-after-ms"));
-assert.ok(wait >= 1 && wait <= 1000, `${wait}`);
-assert.equal(error.headers.get("retry-after"), "1");
-console.log("pass a limit that is reached is a rate limit error");
+check("a limit that is reached is a rate limit error", async () => {
+  const error = await useUp("sk-refused");
+  assert.equal(error.status, 429);
+  assert.deepEqual([error.code, error.type], ["rate_limit_exceeded", "requests"]);
+  const wait = Number(error.headers.get("retry-after-ms"));
+  assert.ok(wait >= 1 && wait <= 1000, `${wait}`);
+  assert.equal(error.headers.get("retry-after"), "1");
+});
 
-await useUp("sk-waits");
-const answer = await caller("sk-waits", 5).chat.completions.create(asked);
-assert.ok(answer.choices[0].message.content);
-console.log("pass the sdk waits and gets its answer");
+check("the sdk waits and gets its answer", async () => {
+  await useUp("sk-waits");
+  const answer = await caller("sk-waits", 5).chat.completions.create(asked);
+  assert.ok(answer.choices[0].message.content);
+});
+
+await main();

@@ -1,62 +1,15 @@
 """The official Python SDK against a running proxy: every question is asked twice,
 and the second answer, from the cache, must be what the first was.
 
-Needs BASE_URL, the proxy's API root, and UPSTREAM_CONTROL, where the scripted
-upstream takes its answers and tells how often it was asked.
+Needs what the frame needs.
 """
-
-import json
-import os
-import sys
-import urllib.request
 
 import openai
 from pydantic import BaseModel
 
-CONTROL = os.environ["UPSTREAM_CONTROL"]
-client = openai.OpenAI(
-    base_url=os.environ["BASE_URL"], api_key="sk-python", max_retries=0, timeout=30
-)
-checks = []
+from frame import BASE_URL, answer, asks, calls, check, main, script, twice
 
-
-def check(function):
-    """Registers a check; its name is its sentence."""
-    checks.append(function)
-    return function
-
-
-def control(path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{CONTROL}/{path}", data, {"content-type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as reply:
-        return json.load(reply)
-
-
-def script(**reply):
-    """What the upstream answers next."""
-    control("next", reply)
-
-
-def calls():
-    return control("calls")["calls"]
-
-
-def asks(text):
-    return {"model": "test-model", "messages": [{"role": "user", "content": text}]}
-
-
-def answer(message, finish="stop", **more):
-    return {
-        "id": "chatcmpl-python", "object": "chat.completion", "created": 1700000000,
-        "model": "test-model-1",
-        "choices": [{"index": 0, "message": {"role": "assistant", **message},
-                     "logprobs": None, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}, **more,
-    }
-
+client = openai.OpenAI(base_url=BASE_URL, api_key="sk-python", max_retries=0, timeout=30)
 
 TOOL = {"type": "function", "function": {
     "name": "weather", "strict": True,
@@ -72,15 +25,6 @@ CALLS = {"content": None, "tool_calls": [
 class Capital(BaseModel):
     country: str
     city: str
-
-
-def twice(function):
-    """Runs it twice; the upstream must be asked once, the results must be equal."""
-    before = calls()
-    first, second = function(), function()
-    assert calls() == before + 1, f"{calls() - before} calls"
-    assert first == second, f"{first!r} != {second!r}"
-    return second
 
 
 @check
@@ -288,19 +232,6 @@ def directives_go_through_the_sdk():
 @check
 def other_operations_pass():
     assert [model.id for model in client.models.list()] == ["test-model"]
-
-
-def main():
-    failed = 0
-    for function in checks:
-        sentence = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"pass {sentence}")
-        except Exception as failure:
-            failed += 1
-            print(f"FAIL {sentence}: {type(failure).__name__}: {failure}")
-    sys.exit(1 if failed else 0)
 
 
 main()

@@ -1,24 +1,19 @@
 """Embeddings through the official Python SDK: whatever it asks for and whatever the
 provider answers, every vector is the right one, bit by bit, found or not.
 
-Needs BASE_URL, the proxy's API root, and UPSTREAM_CONTROL, where the scripted
-upstream is told what kind of provider to be, and tells what its vectors are.
+Needs what the frame needs.
 """
 
 import base64
+import functools
 import itertools
-import json
-import os
 import struct
-import sys
-import urllib.request
 
 import openai
 
-CONTROL = os.environ["UPSTREAM_CONTROL"]
-client = openai.OpenAI(
-    base_url=os.environ["BASE_URL"], api_key="sk-python", max_retries=0, timeout=30
-)
+from frame import BASE_URL, add, calls, control, main
+
+client = openai.OpenAI(base_url=BASE_URL, api_key="sk-python", max_retries=0, timeout=30)
 
 # The SDK itself asks for base64 where the caller asks for nothing.
 FORMS = [None, "float", "base64"]
@@ -30,15 +25,6 @@ STYLES = {
     "ignores the format": {"encoding": "floats"},
     "shuffled": {"shuffled": True},
 }
-
-
-def control(path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{CONTROL}/{path}", data, {"content-type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as reply:
-        return json.load(reply)
 
 
 def bits(embedding):
@@ -68,28 +54,20 @@ def ask(model, form, texts):
     return raw.headers["x-cache"]
 
 
-def check(style, form):
+def every_vector_is_right(style, form):
     control("style", STYLES[style])
     model = f"py {style} {form}"
-    before = control("calls")["calls"]
+    before = calls()
     assert ask(model, form, ["a", "b", "c"]) == "MISS"
     assert ask(model, form, ["d", "b", "e"]) == "PARTIAL"
     for again in FORMS:
         assert ask(model, again, ["e", "a", "d", "c", "a"]) == "HIT"
-    assert control("calls")["calls"] == before + 2
+    assert calls() == before + 2
 
 
-def main():
-    failed = 0
-    for style, form in itertools.product(STYLES, FORMS):
-        sentence = f"a provider that is {style}, a caller who asks for {form}"
-        try:
-            check(style, form)
-            print(f"pass {sentence}")
-        except Exception as failure:
-            failed += 1
-            print(f"FAIL {sentence}: {type(failure).__name__}: {failure}")
-    sys.exit(1 if failed else 0)
-
-
+for style, form in itertools.product(STYLES, FORMS):
+    add(
+        f"a provider that is {style}, a caller who asks for {form}",
+        functools.partial(every_vector_is_right, style, form),
+    )
 main()

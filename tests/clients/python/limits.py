@@ -1,23 +1,14 @@
 """Limits through the official Python SDK: it waits as long as it is told and then gets its
 answer, and tells the caller what was wrong if it may not try again.
 
-Needs BASE_URL, the proxy's API root, of a proxy that lets one key make 60 requests a minute.
+Needs what the frame needs, of a proxy that lets one key make 60 requests a minute.
 """
 
-import os
-import sys
 import time
 
 import openai
 
-BASE_URL = os.environ["BASE_URL"]
-checks = []
-
-
-def check(function):
-    """Registers a check; its name is its sentence."""
-    checks.append(function)
-    return function
+from frame import BASE_URL, check, main
 
 
 def caller(key, retries):
@@ -68,19 +59,6 @@ def the_sdk_waits_and_gets_its_answer():
     assert answer.parse().choices[0].message.content
     assert answer.retries_taken >= 1, answer.retries_taken
     assert time.monotonic() - began < 20
-
-
-def main():
-    failed = 0
-    for function in checks:
-        sentence = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"pass {sentence}")
-        except Exception as failure:
-            failed += 1
-            print(f"FAIL {sentence}: {type(failure).__name__}: {failure}")
-    sys.exit(1 if failed else 0)
 
 
 main()

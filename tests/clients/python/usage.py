@@ -1,17 +1,15 @@
 """Usage and costs through the official Python SDK: a dashboard written for the provider
 reads them here, and finds what the cache did beside them.
 
-Needs BASE_URL, the proxy's API root, and ADMIN_KEY, the key of its administration.
+Needs what the frame needs, and ADMIN_KEY.
 """
 
-import os
-import sys
 import time
 
 import openai
 
-BASE_URL = os.environ["BASE_URL"]
-ADMIN_KEY = os.environ["ADMIN_KEY"]
+from frame import ADMIN_KEY, BASE_URL, check, main
+
 DAY = 86_400
 
 caller = openai.OpenAI(base_url=BASE_URL, api_key="sk-python", max_retries=0, timeout=30)
@@ -19,13 +17,6 @@ operator = openai.OpenAI(
     base_url=BASE_URL, api_key="sk-python", admin_api_key=ADMIN_KEY, max_retries=0, timeout=30
 )
 usage = operator.admin.organization.usage
-checks = []
-
-
-def check(function):
-    """Registers a check; its name is its sentence."""
-    checks.append(function)
-    return function
 
 
 def today():
@@ -136,18 +127,5 @@ def errors_are_the_ones_the_sdk_knows():
         assert error.code == "invalid_admin_key", error.code
 
 
-def main():
-    use()
-    failed = 0
-    for function in checks:
-        sentence = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"pass {sentence}")
-        except Exception as failure:
-            failed += 1
-            print(f"FAIL {sentence}: {type(failure).__name__}: {failure}")
-    sys.exit(1 if failed else 0)
-
-
+use()
 main()
