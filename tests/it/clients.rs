@@ -1,5 +1,5 @@
-//! The official SDKs against the real binary: what they make of a miss and of a
-//! hit is the same.
+//! The SDKs that people use against the real binary: what they make of a miss and of
+//! a hit is the same.
 //!
 //! They are installed under `target/` by `./test`; without them these tests
 //! fail, because a skipped promise looks like a kept one.
@@ -51,12 +51,25 @@ async fn run(house: &House, program: &Path, script: &Path) {
     );
 }
 
-fn python() -> PathBuf {
-    root().join("target/clients/python/bin/python")
+/// A script with OpenAI's newest SDK for Python and what is built on it.
+async fn newest(house: &House, script: &str) {
+    python(house, "newest", script).await;
 }
 
-fn node() -> PathBuf {
-    root().join("target/clients/node/bin/node")
+/// A script with what needs an older SDK.
+async fn others(house: &House, script: &str) {
+    python(house, "others", script).await;
+}
+
+async fn python(house: &House, environment: &str, script: &str) {
+    let program = format!("target/clients/python/{environment}/bin/python");
+    let script = root().join("tests/clients/python").join(script);
+    run(house, &root().join(program), &script).await;
+}
+
+async fn node(house: &House, script: &str) {
+    let installed = root().join("target/clients/node");
+    run(house, &installed.join("bin/node"), &installed.join(script)).await;
 }
 
 async fn sixty_a_minute(store: Store) -> House {
@@ -70,12 +83,12 @@ async fn sixty_a_minute(store: Store) -> House {
 on_each_store! {
     async fn the_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
-        run(&house, &python(), &root().join("tests/clients/python/check.py")).await;
+        newest(&house, "check.py").await;
     }
 
     async fn the_node_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
-        run(&house, &node(), &root().join("target/clients/node/check.mjs")).await;
+        node(&house, "check.mjs").await;
     }
 
     async fn anthropics_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
@@ -90,7 +103,7 @@ on_each_store! {
 
     async fn the_python_sdk_gets_every_bit_of_a_vector(store) {
         let house = House::start(store).await;
-        run(&house, &python(), &root().join("tests/clients/python/embeddings.py")).await;
+        newest(&house, "embeddings.py").await;
     }
 
     async fn azures_python_client_cannot_tell_a_hit_from_a_miss(store) {
@@ -105,26 +118,50 @@ on_each_store! {
 
     async fn the_python_sdk_reads_usage_and_costs(store) {
         let house = House::start(store).await;
-        run(&house, &python(), &root().join("tests/clients/python/usage.py")).await;
+        newest(&house, "usage.py").await;
     }
 
     async fn the_node_sdk_reads_usage_and_costs(store) {
         let house = House::start(store).await;
-        run(&house, &node(), &root().join("target/clients/node/usage.mjs")).await;
+        node(&house, "usage.mjs").await;
     }
 
     async fn the_python_sdk_waits_for_a_limit(store) {
         let house = sixty_a_minute(store).await;
-        run(&house, &python(), &root().join("tests/clients/python/limits.py")).await;
+        newest(&house, "limits.py").await;
     }
 
     async fn the_node_sdk_waits_for_a_limit(store) {
         let house = sixty_a_minute(store).await;
-        run(&house, &node(), &root().join("target/clients/node/limits.mjs")).await;
+        node(&house, "limits.mjs").await;
     }
 
     async fn the_node_sdk_gets_every_bit_of_a_vector(store) {
         let house = House::start(store).await;
-        run(&house, &node(), &root().join("target/clients/node/embeddings.mjs")).await;
+        node(&house, "embeddings.mjs").await;
     }
+}
+
+// What is built on the official SDKs meets the same answers: one store shows what it makes
+// of them.
+macro_rules! on_one_store {
+    ($(async fn $name:ident($house:ident) $body:expr;)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            in_time(async {
+                let house = House::start(Store::Embedded).await;
+                let $house = &house;
+                $body.await;
+            })
+            .await;
+        }
+    )+};
+}
+
+on_one_store! {
+    async fn agents_cannot_tell_a_hit_from_a_miss(house) newest(house, "agents_sdk.py");
+    async fn langchain_cannot_tell_a_hit_from_a_miss(house) others(house, "langchain_sdk.py");
+    async fn llama_index_cannot_tell_a_hit_from_a_miss(house) others(house, "llama_index_sdk.py");
+    async fn litellm_cannot_tell_a_hit_from_a_miss(house) others(house, "litellm_sdk.py");
+    async fn instructor_cannot_tell_a_hit_from_a_miss(house) others(house, "instructor_sdk.py");
 }
