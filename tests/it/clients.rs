@@ -93,12 +93,12 @@ on_each_store! {
 
     async fn anthropics_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
-        run(&house, &python(), &root().join("tests/clients/python/messages.py")).await;
+        newest(&house, "messages.py").await;
     }
 
     async fn anthropics_node_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
-        run(&house, &node(), &root().join("target/clients/node/messages.mjs")).await;
+        node(&house, "messages.mjs").await;
     }
 
     async fn the_python_sdk_gets_every_bit_of_a_vector(store) {
@@ -108,12 +108,12 @@ on_each_store! {
 
     async fn azures_python_client_cannot_tell_a_hit_from_a_miss(store) {
         let house = azure(store, &[]).await;
-        run(&house, &python(), &root().join("tests/clients/python/azure.py")).await;
+        newest(&house, "azure.py").await;
     }
 
     async fn azures_node_client_cannot_tell_a_hit_from_a_miss(store) {
         let house = azure(store, &[]).await;
-        run(&house, &node(), &root().join("target/clients/node/azure.mjs")).await;
+        node(&house, "azure.mjs").await;
     }
 
     async fn the_python_sdk_reads_usage_and_costs(store) {
@@ -164,4 +164,6 @@ on_one_store! {
     async fn llama_index_cannot_tell_a_hit_from_a_miss(house) others(house, "llama_index_sdk.py");
     async fn litellm_cannot_tell_a_hit_from_a_miss(house) others(house, "litellm_sdk.py");
     async fn instructor_cannot_tell_a_hit_from_a_miss(house) others(house, "instructor_sdk.py");
+    async fn vercel_cannot_tell_a_hit_from_a_miss(house) node(house, "vercel.mjs");
+    async fn langchain_for_node_cannot_tell_a_hit_from_a_miss(house) node(house, "langchain.mjs");
 }
