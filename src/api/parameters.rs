@@ -69,12 +69,12 @@ impl Parameters {
         given.then_some(values)
     }
 
-    /// A whole number from 0.
+    /// A whole number from 0, of 63 bits at most: what `int64` of the document can say.
     ///
     /// # Errors
     /// If it is something else.
     pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, ApiError> {
-        self.read(name, "a whole number from 0", |text| text.parse().ok())
+        self.read(name, "a whole number from 0 to 2^63 - 1", number)
     }
 
     /// `true` or `false`.
@@ -92,7 +92,7 @@ impl Parameters {
     pub(super) fn moment(&self, name: &'static str) -> Result<Option<u64>, ApiError> {
         let wanted = "a time: seconds since the Unix epoch, or as 2026-01-31T12:00:00Z";
         self.read(name, wanted, |text| {
-            text.parse().ok().or_else(|| {
+            number(text).or_else(|| {
                 let moment: Timestamp = text.parse().ok()?;
                 u64::try_from(moment.as_second()).ok()
             })
@@ -117,6 +117,11 @@ impl Parameters {
             None => Err(bad(name, format!("`{name}` must be {wanted}"))),
         }
     }
+}
+
+fn number(text: &str) -> Option<u64> {
+    let number: i64 = text.parse().ok()?;
+    u64::try_from(number).ok()
 }
 
 /// What is wrong with a parameter.
@@ -150,12 +155,14 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused_by_name() {
-        let parameters = Parameters::of("n=-1&f=yes&t=tomorrow&n2=1&n2=2&e=");
+        let parameters = Parameters::of("n=-1&f=yes&t=tomorrow&n2=1&n2=2&e=&h=9223372036854775808");
         for refused in [
             parameters.number("n").map(drop),
             parameters.flag("f").map(drop),
             parameters.moment("t").map(drop),
             parameters.number("n2").map(drop),
+            parameters.number("h").map(drop),
+            parameters.moment("h").map(drop),
         ] {
             assert!(matches!(refused, Err(ApiError::Invalid { .. })));
         }

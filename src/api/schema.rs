@@ -66,6 +66,16 @@ pub struct ResponseRequest {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
+/// One event of a stream, as the fields of its lines (WHATWG HTML §9.2).
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ServerSentEvent {
+    /// JSON, or `[DONE]` at the end.
+    pub data: String,
+    /// The kind of event; `message` where the stream does not say.
+    #[schema(example = "message")]
+    pub event: Option<String>,
+}
+
 /// One message of a conversation.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct ChatMessage {

@@ -42,6 +42,30 @@ async fn the_served_document_is_the_printed_one() {
     .await;
 }
 
+/// Everything below a value that a `$ref` names.
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str));
+            members.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn what_is_referred_to_is_there() {
+    let document: Value = serde_json::from_str(&printed()).unwrap();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(!found.is_empty());
+    for reference in found {
+        let place = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(place).is_some(), "there is no {reference}");
+    }
+}
+
 #[test]
 fn every_described_operation_is_complete() {
     let document: Value = serde_json::from_str(&printed()).unwrap();

@@ -62,7 +62,7 @@ pub(super) fn aliases() -> Router<ApiState> {
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn list_models(
     State(state): State<ApiState>,
@@ -93,7 +93,7 @@ async fn list_models(
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn retrieve_model(
     State(state): State<ApiState>,
@@ -115,7 +115,7 @@ async fn retrieve_model(
         (status = 504, description = "The upstream did not answer in time.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn delete_model(
     State(state): State<ApiState>,

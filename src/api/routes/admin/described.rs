@@ -3,7 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, OpenApi, ToSchema};
+
+/// What the queries refer to: the routes alone register only what bodies refer to.
+#[derive(OpenApi)]
+#[openapi(components(schemas(UsageGranularity, UsageGroup)))]
+pub(super) struct Referred;
 
 /// How wide a bucket is.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -71,6 +76,7 @@ pub(super) struct UsageQuery {
     upstream: Option<Vec<String>>,
     /// How many groups of a bucket to name: those with the most requests. 100 if it is
     /// not said, up to 1,000; the others are told as one.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -79,6 +85,7 @@ pub(super) struct UsageQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct KeyUsageQuery {
     /// How many days back, today included: 30 if it is not said, up to 400.
+    #[param(minimum = 1, maximum = 400)]
     days: Option<u32>,
     /// Whether an answer of the last five minutes will do: `true` if it is not said.
     use_cache: Option<bool>,
@@ -99,7 +106,7 @@ pub(super) struct ModelsQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditQuery {
     /// At most so many, from 1 to 500.
-    #[param(example = 50, default = 50)]
+    #[param(example = 50, default = 50, minimum = 1, maximum = 500)]
     limit: Option<u64>,
     /// Those that were done before the one of this id: the last id of a page gives the next.
     before: Option<String>,

@@ -20,13 +20,14 @@ pub(super) struct SessionRequest {
 }
 
 impl SessionRequest {
-    /// Reads a body, which may be empty.
+    /// Reads a body, which may be empty, or `null`.
     pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        let asked: Self = serde_json::from_slice(body)
+        let asked: Option<Self> = serde_json::from_slice(body)
             .map_err(|error| ApiError::invalid(None, format!("the body: {error}")))?;
+        let asked = asked.unwrap_or_default();
         let is_long = |label: &String| label.chars().count() > LABEL_MAX;
         if asked.label.as_ref().is_some_and(is_long) {
             let message = format!("`label` has more than {LABEL_MAX} letters");
@@ -174,6 +175,27 @@ impl RevokedSessions {
         Self {
             object: "sessions_revoked",
             revoked,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_may_be_left_out_or_null() {
+        for body in ["", " ", "null", "{}", r#"{"label":null}"#] {
+            let asked = SessionRequest::read(body.as_bytes());
+            assert!(
+                matches!(asked, Ok(asked) if asked.label.is_none()),
+                "{body}"
+            );
+        }
+        let asked = SessionRequest::read(br#"{"label":"hall"}"#);
+        assert!(matches!(asked, Ok(asked) if asked.label.as_deref() == Some("hall")));
+        for body in ["[]", "1", r#"{"lable":"hall"}"#] {
+            assert!(SessionRequest::read(body.as_bytes()).is_err(), "{body}");
         }
     }
 }

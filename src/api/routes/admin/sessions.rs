@@ -39,7 +39,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     path = "/admin/v1/sessions",
     operation_id = "openSession",
     tag = "Administration",
-    request_body(content = SessionRequest, description = "May be left out."),
+    request_body(content = Option<SessionRequest>, description = "May be left out."),
     responses(
         (status = 201, description = "The session, and its token.", body = OpenedSession, headers(
             ("set-cookie" = String, description = "The token, for this host alone."),

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::asked::Asked;
-use super::described::{self, UsageQuery};
+use super::described::{self, Referred, UsageQuery};
 use super::numbers::{GroupNumbers, Numbers, unpriced_models};
 use crate::access::Role;
 use crate::api::ApiState;
@@ -25,7 +25,7 @@ use crate::usage::books::{Bounds, Bucket, Dimension, Series};
 const GROUPS_MAX: usize = 20_000;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(usage))
+    OpenApiRouter::with_openapi(Referred::openapi()).routes(routes!(usage))
 }
 
 /// Usage over time.

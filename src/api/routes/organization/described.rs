@@ -4,7 +4,18 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, OpenApi, ToSchema};
+
+/// What the queries refer to: the routes alone register only what bodies refer to.
+#[derive(OpenApi)]
+#[openapi(components(schemas(
+    BucketWidth,
+    CostsBucketWidth,
+    CompletionsGroup,
+    ItemsGroup,
+    CostsGroup
+)))]
+pub(super) struct Referred;
 
 /// How wide a bucket is.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -102,6 +113,7 @@ pub(super) struct CompletionsQuery {
     /// Only batches, of which there are none, or only what is not a batch.
     pub(super) batch: Option<bool>,
     /// How many buckets: of days 7 (up to 31), of hours 24 (168), of minutes 60 (1440).
+    #[param(minimum = 1, maximum = 1440)]
     pub(super) limit: Option<u64>,
     /// The `next_page` of the same query.
     pub(super) page: Option<String>,
@@ -129,6 +141,7 @@ pub(super) struct ItemsQuery {
     /// Only these users: nothing, users are not known here.
     pub(super) user_ids: Option<Vec<String>>,
     /// How many buckets: of days 7 (up to 31), of hours 24 (168), of minutes 60 (1440).
+    #[param(minimum = 1, maximum = 1440)]
     pub(super) limit: Option<u64>,
     /// The `next_page` of the same query.
     pub(super) page: Option<String>,
@@ -154,6 +167,7 @@ pub(super) struct CostsQuery {
     /// Only these models.
     pub(super) line_items: Option<Vec<String>>,
     /// How many days: 7, up to 180.
+    #[param(minimum = 1, maximum = 180)]
     pub(super) limit: Option<u64>,
     /// The `next_page` of the same query.
     pub(super) page: Option<String>,

@@ -12,11 +12,12 @@ mod told;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::asked::{Asked, Kind};
-use self::described::{CompletionsQuery, CostsQuery, ItemsQuery};
+use self::described::{CompletionsQuery, CostsQuery, ItemsQuery, Referred};
 use self::told::{CompletionsResult, CostsResult, ItemsResult, Page, Tell};
 use crate::access::Role;
 use crate::api::ApiState;
@@ -41,7 +42,7 @@ const BOUNDS: Bounds = Bounds {
 };
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
+    OpenApiRouter::with_openapi(Referred::openapi())
         .routes(routes!(usage_completions))
         .routes(routes!(usage_embeddings))
         .routes(routes!(usage_moderations))

@@ -50,7 +50,7 @@ type Key = Result<Path<String>, PathRejection>;
         ("max_age" = Option<u64>, Query, description = "So many seconds old at most."),
         ("created_before" = Option<String>, Query, description = "Stored before: seconds since the Unix epoch, or RFC 3339."),
         ("created_after" = Option<String>, Query, description = "Stored since, the same ways."),
-        ("limit" = Option<u64>, Query, description = "About how many; 50 where it is not said, at most 200."),
+        ("limit" = Option<u64>, Query, description = "About how many; 50 where it is not said, at most 200.", minimum = 1, maximum = 200),
         ("after" = Option<String>, Query, description = "`next` of the page before."),
     ),
     responses(
@@ -125,7 +125,7 @@ pub(super) async fn list_entries(
     path = "/admin/v1/cache/entries/{key}",
     operation_id = "retrieveCacheEntry",
     tag = "Cache",
-    params(("key" = String, Path, description = "The entry's key: 64 hexadecimal digits, as `x-cache-key` and the list tell it.")),
+    params(("key" = String, Path, description = "The entry's key: 64 hexadecimal digits, as `x-cache-key` and the list tell it.", pattern = "^[0-9a-fA-F]{64}$")),
     responses(
         (status = 200, description = "The entry.", body = EntryDetail),
         (status = 400, description = "This is no key.", body = ErrorEnvelope),
@@ -165,7 +165,7 @@ pub(super) async fn retrieve_entry(
     path = "/admin/v1/cache/entries/{key}",
     operation_id = "deleteCacheEntry",
     tag = "Cache",
-    params(("key" = String, Path, description = "The entry's key: 64 hexadecimal digits.")),
+    params(("key" = String, Path, description = "The entry's key: 64 hexadecimal digits.", pattern = "^[0-9a-fA-F]{64}$")),
     responses(
         (status = 202, description = "The purge.", body = PurgeTold),
         (status = 400, description = "This is no key.", body = ErrorEnvelope),
@@ -201,7 +201,7 @@ pub(super) async fn delete_entry(
     path = "/admin/v1/cache/entries",
     operation_id = "deleteAllCacheEntries",
     tag = "Cache",
-    params(("confirm" = String, Query, description = "Has to be `all`.", example = "all")),
+    params(("confirm" = String, Query, description = "Has to be `all`.", pattern = "^all$", example = "all")),
     responses(
         (status = 202, description = "The purge.", body = PurgeTold),
         (status = 400, description = "It is not confirmed.", body = ErrorEnvelope),

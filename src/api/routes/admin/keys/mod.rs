@@ -122,7 +122,7 @@ async fn create_key(
     operation_id = "listKeys",
     tag = "Access",
     params(
-        ("limit" = Option<u64>, Query, description = "How many, from 1 to 1000; 100 where it is not said."),
+        ("limit" = Option<u64>, Query, description = "How many, from 1 to 1000; 100 where it is not said.", minimum = 1, maximum = 1000),
         ("after" = Option<String>, Query, description = "The id of the last key of the page before."),
         ("tenant" = Option<String>, Query, description = "Only keys of this tenant."),
     ),
