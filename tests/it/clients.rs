@@ -17,14 +17,14 @@ fn root() -> PathBuf {
 }
 
 /// Runs a script of an SDK against the house, and shows what it said if it failed.
-async fn run(house: &House, program: &Path, script: &Path) {
+async fn run(house: &House, program: &Path, script: Option<&Path>) {
     assert!(
         program.exists(),
         "{} is not installed: run ./test, which installs it",
         program.display()
     );
     let output = Command::new(program)
-        .arg(script)
+        .args(script)
         .env("BASE_URL", format!("http://{}/v1", house.client().0))
         .env(
             "UPSTREAM_CONTROL",
@@ -37,18 +37,11 @@ async fn run(house: &House, program: &Path, script: &Path) {
         .output()
         .await
         .unwrap();
+    let name = script.unwrap_or(program).display();
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{}:\n{said}{complained}",
-        script.display()
-    );
-    assert!(
-        said.contains("pass "),
-        "{} checked nothing",
-        script.display()
-    );
+    assert!(output.status.success(), "{name}:\n{said}{complained}");
+    assert!(said.contains("pass "), "{name} checked nothing");
 }
 
 /// A script with OpenAI's newest SDK for Python and what is built on it.
@@ -64,12 +57,18 @@ async fn others(house: &House, script: &str) {
 async fn python(house: &House, environment: &str, script: &str) {
     let program = format!("target/clients/python/{environment}/bin/python");
     let script = root().join("tests/clients/python").join(script);
-    run(house, &root().join(program), &script).await;
+    run(house, &root().join(program), Some(&script)).await;
 }
 
 async fn node(house: &House, script: &str) {
     let installed = root().join("target/clients/node");
-    run(house, &installed.join("bin/node"), &installed.join(script)).await;
+    let script = installed.join(script);
+    run(house, &installed.join("bin/node"), Some(&script)).await;
+}
+
+async fn rust(house: &House, program: &str) {
+    let built = root().join("target/clients/rust/debug");
+    run(house, &built.join(program), None).await;
 }
 
 async fn sixty_a_minute(store: Store) -> House {
@@ -166,4 +165,5 @@ on_one_store! {
     async fn instructor_cannot_tell_a_hit_from_a_miss(house) others(house, "instructor_sdk.py");
     async fn vercel_cannot_tell_a_hit_from_a_miss(house) node(house, "vercel.mjs");
     async fn langchain_for_node_cannot_tell_a_hit_from_a_miss(house) node(house, "langchain.mjs");
+    async fn async_openai_cannot_tell_a_hit_from_a_miss(house) rust(house, "async_openai");
 }

@@ -23,6 +23,7 @@ mod commands;
 mod completions;
 mod conversions;
 mod corruption;
+mod described;
 mod dialects;
 mod directives;
 mod embedding_batches;

@@ -1,0 +1,82 @@
+//! What `/openapi.json` promises: clients that are generated from it work.
+//!
+//! The clients are generated and built under `target/` by `./test`; without them these
+//! tests fail.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::support::{ADMIN, House, Store, in_time};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn made(path: &str) -> PathBuf {
+    let made = root().join("target/clients").join(path);
+    assert!(
+        made.exists(),
+        "{} is not there: run ./test, which makes it",
+        made.display()
+    );
+    made
+}
+
+/// Runs a program against the house, and shows what it said if it failed.
+async fn run(house: &House, command: &mut Command, expected: &str) {
+    let output = command
+        .env("BASE_URL", format!("http://{}/v1", house.client().0))
+        .env(
+            "UPSTREAM_CONTROL",
+            format!("http://{}/control", house.upstream.address()),
+        )
+        .env("ADMIN_KEY", ADMIN)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}:\n{said}{complained}");
+    assert!(
+        said.contains(expected),
+        "{command:?} checked nothing:\n{said}{complained}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_for_python_is_generated_that_works() {
+    in_time(async {
+        let house = House::start(Store::Embedded).await;
+        let mut python = Command::new(made("python/tools/bin/python"));
+        python
+            .arg(root().join("tests/clients/python/generated.py"))
+            .env("PYTHONPATH", made("generated/python"));
+        run(&house, &mut python, "pass ").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_for_typescript_is_generated_that_works() {
+    in_time(async {
+        let house = House::start(Store::Embedded).await;
+        let mut node = Command::new(made("node/bin/node"));
+        node.arg(made("node/built/generated.mjs"));
+        run(&house, &mut node, "pass ").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_for_rust_is_generated_that_works() {
+    in_time(async {
+        let house = House::start(Store::Embedded).await;
+        let mut program = Command::new(made("rust/debug/generated"));
+        run(&house, &mut program, "pass ").await;
+    })
+    .await;
+}
