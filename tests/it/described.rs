@@ -1,4 +1,5 @@
-//! What `/openapi.json` promises: clients that are generated from it work.
+//! What `/openapi.json` promises: clients that are generated from it work, and nothing is
+//! found that breaks it.
 //!
 //! The clients are generated and built under `target/` by `./test`; without them these
 //! tests fail.
@@ -6,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
-use crate::support::{ADMIN, House, Store, in_time};
+use crate::support::{ADMIN, House, Store, eventually, free_port, in_time};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -77,6 +78,41 @@ async fn a_client_for_rust_is_generated_that_works() {
         let house = House::start(Store::Embedded).await;
         let mut program = Command::new(made("rust/debug/generated"));
         run(&house, &mut program, "pass ").await;
+    })
+    .await;
+}
+
+/// The built-in upstream, which judges requests as a provider does.
+async fn mock() -> (Child, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let child = Command::new(env!("CARGO_BIN_EXE_reprise"))
+        .args(["mock", "--listen", &address])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    eventually("the built-in upstream listens", || async {
+        tokio::net::TcpStream::connect(&address).await.ok()
+    })
+    .await;
+    (child, format!("http://{address}/v1"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_breaks_the_document() {
+    in_time(async {
+        let (_mock, upstream) = mock().await;
+        let house = House::with(Store::Embedded)
+            .upstream(upstream)
+            .start()
+            .await;
+        let mut schemathesis = Command::new(made("python/tools/bin/python"));
+        schemathesis
+            .arg(root().join("tests/clients/python/conformance.py"))
+            .current_dir(made("generated"));
+        run(&house, &mut schemathesis, "No issues found").await;
     })
     .await;
 }
