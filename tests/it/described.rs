@@ -26,7 +26,7 @@ fn made(path: &str) -> PathBuf {
 }
 
 /// Runs a program against the house, and shows what it said if it failed.
-async fn run(house: &House, command: &mut Command, expected: &str) {
+async fn run(house: &House, command: &mut Command) {
     let output = command
         .env("BASE_URL", format!("http://{}/v1", house.client().0))
         .env(
@@ -43,7 +43,7 @@ async fn run(house: &House, command: &mut Command, expected: &str) {
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}:\n{said}{complained}");
     assert!(
-        said.contains(expected),
+        said.contains("pass "),
         "{command:?} checked nothing:\n{said}{complained}"
     );
 }
@@ -56,7 +56,7 @@ async fn a_client_for_python_is_generated_that_works() {
         python
             .arg(root().join("tests/clients/python/generated.py"))
             .env("PYTHONPATH", made("generated/python"));
-        run(&house, &mut python, "pass ").await;
+        run(&house, &mut python).await;
     })
     .await;
 }
@@ -67,7 +67,7 @@ async fn a_client_for_typescript_is_generated_that_works() {
         let house = House::start(Store::Embedded).await;
         let mut node = Command::new(made("node/bin/node"));
         node.arg(made("node/built/generated.mjs"));
-        run(&house, &mut node, "pass ").await;
+        run(&house, &mut node).await;
     })
     .await;
 }
@@ -77,7 +77,7 @@ async fn a_client_for_rust_is_generated_that_works() {
     in_time(async {
         let house = House::start(Store::Embedded).await;
         let mut program = Command::new(made("rust/debug/generated"));
-        run(&house, &mut program, "pass ").await;
+        run(&house, &mut program).await;
     })
     .await;
 }
@@ -112,7 +112,7 @@ async fn nothing_breaks_the_document() {
         schemathesis
             .arg(root().join("tests/clients/python/conformance.py"))
             .current_dir(made("generated"));
-        run(&house, &mut schemathesis, "No issues found").await;
+        run(&house, &mut schemathesis).await;
     })
     .await;
 }

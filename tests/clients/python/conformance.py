@@ -16,4 +16,7 @@ arguments = [
     "--config-file", str(settings), "run", f"{ROOT}/openapi.json", "--continue-on-failure",
     "--max-examples", "10", "--workers", "2", "--generation-database", "none", "--no-color",
 ]
-sys.exit(subprocess.run([program, *arguments]).returncode)
+found = subprocess.run([program, *arguments]).returncode
+if not found:
+    print("pass nothing breaks the document")
+sys.exit(found)
