@@ -209,7 +209,16 @@ pub(super) fn read(body: &[u8]) -> Result<(ProviderRequest, CredentialSaid), Api
         Some(_) => return Err(invalid(Some(CREDENTIAL), "a credential is a text or null")),
     };
     let request = serde_json::from_value(Value::Object(members));
-    let request = request.map_err(|error| invalid(None, &error.to_string()))?;
+    let request: ProviderRequest = request.map_err(|error| invalid(None, &error.to_string()))?;
+    for (name, seconds) in [
+        ("completion_ttl_seconds", request.completion_ttl_seconds),
+        ("embedding_ttl_seconds", request.embedding_ttl_seconds),
+    ] {
+        // What `int64` of the document can say.
+        if seconds.is_some_and(|seconds| i64::try_from(seconds).is_err()) {
+            return Err(invalid(Some(name), "more seconds than 2^63 - 1"));
+        }
+    }
     Ok((request, said))
 }
 
@@ -372,6 +381,21 @@ mod tests {
         ));
         for bad in ["\"\"", "\"a b\"", "\"a\\n\"", "1", "{}", "[\"sk-1\"]"] {
             assert!(said(&format!(r#","credential":{bad}"#)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_answer_stays_fresh_for_more_than_the_document_can_say() {
+        for name in ["completion_ttl_seconds", "embedding_ttl_seconds"] {
+            let of = |seconds: u64| {
+                let body = format!(r#"{{"base_url":"https://a.example/v1","{name}":{seconds}}}"#);
+                read(body.as_bytes()).map(drop)
+            };
+            assert!(of(0).is_ok() && of(u64::MAX >> 1).is_ok());
+            assert!(matches!(
+                of((u64::MAX >> 1) + 1),
+                Err(ApiError::Invalid { param, .. }) if param.as_deref() == Some(name)
+            ));
         }
     }
 
