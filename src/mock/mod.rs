@@ -34,6 +34,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use futures_util::stream::{self, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -52,6 +53,22 @@ use script::{Event, ResponseScript, Script};
 const REFUSED_KEY: &str = "sk-invalid";
 
 const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What is only asked with `POST`.
+const ASKED: [&str; 12] = [
+    "/v1/audio/speech",
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/moderations",
+    "/v1/rerank",
+    "/v1/responses",
+    "/v2/rerank",
+];
 
 /// What the addresses of single responses begin with.
 const RESPONSES: &str = "/v1/responses/";
@@ -165,59 +182,60 @@ async fn attempt(mock: &Mock, request: Request, call: Call) -> Result<Response, 
         return Err(Refusal::scripted(status));
     }
     let path = head.uri.path();
-    match path {
-        "/v1/chat/completions"
-        | "/v1/responses"
-        | "/v1/completions"
-        | "/v1/embeddings"
-        | "/v1/moderations"
-        | "/v1/messages"
-        | "/v1/messages/count_tokens"
-        | "/v1/rerank"
-        | "/v2/rerank"
-        | "/v1/audio/transcriptions"
-        | "/v1/audio/translations"
-        | "/v1/audio/speech"
-            if head.method != Method::POST =>
-        {
-            Err(wrong_method(&head.method, path))
+    if head.method == Method::POST {
+        return ask(mock, &head, &body, call).await;
+    }
+    if head.method == Method::GET {
+        return look_up(path);
+    }
+    let id = path.strip_prefix(RESPONSES).filter(|id| !id.is_empty());
+    match id {
+        Some(id) if head.method == Method::DELETE => {
+            let deleted = json!({"id": id, "object": "response", "deleted": true});
+            Ok(document(&deleted))
         }
-        "/v1/chat/completions" => chat(mock, &body, call).await,
-        "/v1/responses" => response(mock, &body, call).await,
-        "/v1/messages" => message(mock, &body, call).await,
-        "/v1/messages/count_tokens" => Ok(document(&messages::count(&body)?)),
-        "/v1/completions" => Ok(match Completions::of(&body, &call)? {
+        Some(_) | None if ASKED.contains(&path) => Err(wrong_method(&head.method, path)),
+        Some(_) | None => Err(unknown(&head.method, path)),
+    }
+}
+
+/// What is asked with a body.
+async fn ask(mock: &Mock, head: &Parts, body: &[u8], call: Call) -> Result<Response, Refusal> {
+    match head.uri.path() {
+        "/v1/chat/completions" => chat(mock, body, call).await,
+        "/v1/responses" => response(mock, body, call).await,
+        "/v1/messages" => message(mock, body, call).await,
+        "/v1/messages/count_tokens" => Ok(document(&messages::count(body)?)),
+        "/v1/completions" => Ok(match Completions::of(body, &call)? {
             Completions::Document(answer) => document(&answer),
             Completions::Events(events) => stream_of(stream::iter(events).map(Ok)),
         }),
-        "/v1/embeddings" => Ok(json_text(embeddings::answer(&body, &call)?)),
-        "/v1/moderations" => Ok(document(&moderations::answer(&body, &call)?)),
-        "/v1/rerank" | "/v2/rerank" => Ok(document(&rerank::answer(&body, &call)?)),
+        "/v1/embeddings" => Ok(json_text(embeddings::answer(body, &call)?)),
+        "/v1/moderations" => Ok(document(&moderations::answer(body, &call)?)),
+        "/v1/rerank" | "/v2/rerank" => Ok(document(&rerank::answer(body, &call)?)),
         "/v1/audio/transcriptions" | "/v1/audio/translations" => {
-            audio::write_down(&head.headers, &body)
+            audio::write_down(&head.headers, body)
         }
-        "/v1/audio/speech" => audio::speak(&body),
-        "/v1/models" if head.method == Method::GET => {
-            let models: Vec<Value> = MODELS.iter().map(|id| model(id)).collect();
-            Ok(document(&json!({"object": "list", "data": models})))
+        "/v1/audio/speech" => audio::speak(body),
+        path => Err(unknown(&head.method, path)),
+    }
+}
+
+/// What is looked up: the models there are.
+fn look_up(path: &str) -> Result<Response, Refusal> {
+    if path == "/v1/models" {
+        let models: Vec<Value> = MODELS.iter().map(|id| model(id)).collect();
+        return Ok(document(&json!({"object": "list", "data": models})));
+    }
+    match path.strip_prefix("/v1/models/") {
+        Some(id) if MODELS.contains(&id) => Ok(document(&model(id))),
+        Some(id) => {
+            let message = format!("The model '{id}' does not exist");
+            let code = Some("model_not_found");
+            Err(Refusal::new(StatusCode::NOT_FOUND, message, code))
         }
-        _ if head.method == Method::DELETE && path.starts_with(RESPONSES) => {
-            let id = path.strip_prefix(RESPONSES).unwrap_or_default();
-            Ok(document(
-                &json!({"id": id, "object": "response", "deleted": true}),
-            ))
-        }
-        _ => match path.strip_prefix("/v1/models/") {
-            Some(id) if head.method == Method::GET && MODELS.contains(&id) => {
-                Ok(document(&model(id)))
-            }
-            Some(id) if head.method == Method::GET => {
-                let message = format!("The model '{id}' does not exist");
-                let code = Some("model_not_found");
-                Err(Refusal::new(StatusCode::NOT_FOUND, message, code))
-            }
-            Some(_) | None => Err(unknown(&head.method, path)),
-        },
+        None if ASKED.contains(&path) => Err(wrong_method(&Method::GET, path)),
+        None => Err(unknown(&Method::GET, path)),
     }
 }
 

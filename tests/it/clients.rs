@@ -90,6 +90,16 @@ on_each_store! {
         node(&house, "check.mjs").await;
     }
 
+    async fn the_python_sdk_cannot_tell_a_stored_response(store) {
+        let house = House::start(store).await;
+        newest(&house, "responses.py").await;
+    }
+
+    async fn the_node_sdk_cannot_tell_a_stored_response(store) {
+        let house = House::start(store).await;
+        node(&house, "responses.mjs").await;
+    }
+
     async fn anthropics_python_sdk_cannot_tell_a_hit_from_a_miss(store) {
         let house = House::start(store).await;
         newest(&house, "messages.py").await;
@@ -159,6 +169,7 @@ macro_rules! on_one_store {
 
 on_one_store! {
     async fn agents_cannot_tell_a_hit_from_a_miss(house) newest(house, "agents_sdk.py");
+    async fn agents_cannot_tell_a_stored_response(house) newest(house, "agents_responses.py");
     async fn langchain_cannot_tell_a_hit_from_a_miss(house) others(house, "langchain_sdk.py");
     async fn llama_index_cannot_tell_a_hit_from_a_miss(house) others(house, "llama_index_sdk.py");
     async fn litellm_cannot_tell_a_hit_from_a_miss(house) others(house, "litellm_sdk.py");

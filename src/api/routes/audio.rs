@@ -10,7 +10,9 @@ use utoipa_axum::routes;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::inbound::{answer_form, answer_json, pass_unread};
-use crate::api::schema::{ErrorEnvelope, Sound, SpeechRequest, Transcript, TranscriptionForm};
+use crate::api::schema::{
+    ErrorEnvelope, ServerSentEvent, Sound, SpeechRequest, Transcript, TranscriptionForm,
+};
 use crate::wire::Operation;
 
 const TRANSCRIPTIONS: &str = "/audio/transcriptions";
@@ -56,7 +58,7 @@ pub(super) fn aliases() -> Router<ApiState> {
     ),
     responses(
         (status = 200, description = "The text, in the format that was asked for.", content(
-            (Transcript = "application/json"), (String = "text/plain"), (String = "text/event-stream"),
+            (Transcript = "application/json"), (String = "text/plain"), (ServerSentEvent = "text/event-stream"),
         ), headers(
             ("x-cache" = String, description = "HIT, MISS, STALE, COALESCED, REFRESH or BYPASS."),
             ("cache-status" = String, description = "What the cache did (RFC 9211)."),
@@ -69,7 +71,7 @@ pub(super) fn aliases() -> Router<ApiState> {
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn create_transcription(
     State(state): State<ApiState>,
@@ -106,7 +108,7 @@ async fn create_transcription(
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn create_translation(
     State(state): State<ApiState>,
@@ -132,7 +134,7 @@ async fn create_translation(
     ),
     responses(
         (status = 200, description = "The sound, in the format that was asked for.", content(
-            (Sound = "audio/mpeg"), (Sound = "audio/wav"), (Sound = "application/octet-stream"), (String = "text/event-stream"),
+            (Sound = "audio/mpeg"), (Sound = "audio/wav"), (Sound = "application/octet-stream"), (ServerSentEvent = "text/event-stream"),
         ), headers(
             ("x-cache" = String, description = "HIT, MISS, STALE, COALESCED, REFRESH or BYPASS."),
             ("cache-status" = String, description = "What the cache did (RFC 9211)."),
@@ -145,7 +147,7 @@ async fn create_translation(
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn create_speech(
     State(state): State<ApiState>,

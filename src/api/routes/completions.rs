@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::inbound::answer_json;
-use crate::api::schema::{CompletionRequest, ErrorEnvelope};
+use crate::api::schema::{CompletionRequest, ErrorEnvelope, ServerSentEvent};
 use crate::wire::Operation;
 
 const PATH: &str = "/completions";
@@ -45,7 +45,7 @@ pub(super) fn aliases() -> Router<ApiState> {
     ),
     responses(
         (status = 200, description = "The completions, or with `stream: true` its events.", content(
-            (serde_json::Value = "application/json"), (String = "text/event-stream"),
+            (serde_json::Value = "application/json"), (ServerSentEvent = "text/event-stream"),
         ), headers(
             ("x-cache" = String, description = "HIT, MISS, STALE, COALESCED, REFRESH or BYPASS."),
             ("cache-status" = String, description = "What the cache did (RFC 9211)."),
@@ -58,7 +58,7 @@ pub(super) fn aliases() -> Router<ApiState> {
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn create_completion(
     State(state): State<ApiState>,

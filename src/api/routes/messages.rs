@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::inbound::answer_json;
+use crate::api::schema::ServerSentEvent;
 use crate::api::schema::messages::{AnthropicError, MessageRequest, TokenCount, TokenCountRequest};
 use crate::wire::Operation;
 
@@ -52,7 +53,7 @@ pub(super) fn aliases() -> Router<ApiState> {
     ),
     responses(
         (status = 200, description = "The message, or with `stream: true` its events.", content(
-            (serde_json::Value = "application/json"), (String = "text/event-stream"),
+            (serde_json::Value = "application/json"), (ServerSentEvent = "text/event-stream"),
         ), headers(
             ("x-cache" = String, description = "HIT, MISS, STALE, COALESCED, REFRESH or BYPASS."),
             ("cache-status" = String, description = "What the cache did (RFC 9211)."),
@@ -65,7 +66,7 @@ pub(super) fn aliases() -> Router<ApiState> {
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = AnthropicError),
         (status = "4XX", description = "The upstream's own error, as it came.", body = AnthropicError),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn create_message(
     State(state): State<ApiState>,
@@ -98,7 +99,7 @@ async fn create_message(
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = AnthropicError),
         (status = "4XX", description = "The upstream's own error, as it came.", body = AnthropicError),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn count_message_tokens(
     State(state): State<ApiState>,

@@ -60,7 +60,7 @@ pub(super) fn aliases() -> Router<ApiState> {
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn create_rerank(
     State(state): State<ApiState>,

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::inbound::{answer_json, asked, passing_body, respond};
-use crate::api::schema::{ErrorEnvelope, ResponseRequest};
+use crate::api::schema::{ErrorEnvelope, ResponseRequest, ServerSentEvent};
 use crate::key::Key;
 use crate::purge::{Cause, Selector, Target};
 use crate::wire::Operation;
@@ -65,7 +65,7 @@ pub(super) fn aliases() -> Router<ApiState> {
     ),
     responses(
         (status = 200, description = "The response, or with `stream: true` its events.", content(
-            (serde_json::Value = "application/json"), (String = "text/event-stream"),
+            (serde_json::Value = "application/json"), (ServerSentEvent = "text/event-stream"),
         ), headers(
             ("x-cache" = String, description = "HIT, MISS, STALE, COALESCED, REFRESH or BYPASS."),
             ("cache-status" = String, description = "What the cache did (RFC 9211)."),
@@ -78,7 +78,7 @@ pub(super) fn aliases() -> Router<ApiState> {
         (status = 504, description = "The upstream did not answer in time, or `only-if-cached` found nothing.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn create_response(
     State(state): State<ApiState>,
@@ -101,7 +101,7 @@ async fn create_response(
         (status = 504, description = "The upstream did not answer in time.", body = ErrorEnvelope),
         (status = "4XX", description = "The upstream's own error, as it came.", body = ErrorEnvelope),
     ),
-    security(("upstream_key" = [])),
+    security((), ("upstream_key" = [])),
 )]
 async fn delete_response(
     State(state): State<ApiState>,

@@ -47,12 +47,21 @@ pub struct Fold<C> {
     /// The usage stood in a chunk that had a part of a choice as well.
     usage_beside: bool,
     moderation: Option<Json<'static>>,
-    /// Whether any chunk came, and whether one had choices.
-    has_chunks: bool,
-    has_choices: bool,
+    spoken: Spoken,
     done: bool,
     /// Set for good by the first event that spoils the answer.
     spoiled: Option<Incomplete>,
+}
+
+/// What the chunks of a stream have spoken of so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Spoken {
+    /// None came.
+    Nothing,
+    /// Anything but choices.
+    OfOthers,
+    /// Choices.
+    OfChoices,
 }
 
 /// What an event was.
@@ -193,8 +202,7 @@ impl<C: Choice> Default for Fold<C> {
             usage: None,
             usage_beside: false,
             moderation: None,
-            has_chunks: false,
-            has_choices: false,
+            spoken: Spoken::Nothing,
             done: false,
             spoiled: None,
         }
@@ -272,7 +280,7 @@ impl<C: Choice> Fold<C> {
         if let Some(reason) = self.spoiled {
             return Err(reason);
         }
-        if self.has_chunks && !self.has_choices {
+        if self.spoken == Spoken::OfOthers {
             return Err(Incomplete::Foreign);
         }
         let open = if self.choices.is_empty() {
@@ -340,7 +348,7 @@ impl<C: Choice> Fold<C> {
         let Json::Object(members) = chunk else {
             return Err(FoldError::Shape);
         };
-        self.has_chunks = true;
+        self.spoken = self.spoken.max(Spoken::OfOthers);
         let says = |wanted: &str| {
             let mut members = members.iter();
             members.any(|(name, value)| name == wanted && value.says_something())
@@ -373,7 +381,7 @@ impl<C: Choice> Fold<C> {
     }
 
     fn choices(&mut self, choices: Json<'_>) -> Result<(), FoldError> {
-        self.has_choices = true;
+        self.spoken = Spoken::OfChoices;
         let choices = match choices {
             Json::Null => return Ok(()),
             Json::Array(choices) => choices,
