@@ -208,7 +208,7 @@ on_each_store! {
             (json!({"model": "m", "prompt": ["a", [1]]}), "invalid"),
             (json!({"prompt": "x"}), "invalid"),
             (json!({"model": "m", "prompt": "x", "store": true}), "stateful"),
-            (json!({"model": "m", "prompt": "x", "cache": {}}), "control-field"),
+            (json!({"model": "m", "prompt": "x", "cache": true}), "control-field"),
         ] {
             for _ in 0..2 {
                 let seen = house.complete(&body).await;

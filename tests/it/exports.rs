@@ -72,7 +72,8 @@ fn read_by_python(file: &[u8]) -> Value {
     let folder = Scratch::new();
     let path = folder.path().join("export.csv");
     std::fs::write(&path, file).unwrap();
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/python/bin/python");
+    let python =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/python/newest/bin/python");
     let script = "import csv, json, sys\n\
         with open(sys.argv[1], newline='', encoding='utf-8') as f:\n    \
         print(json.dumps(list(csv.DictReader(f, strict=True))))";

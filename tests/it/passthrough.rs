@@ -14,7 +14,7 @@ on_each_store! {
             ("GET", "/v1/files?limit=2&after=a%2Fb"),
             ("DELETE", "/v1/files/file-1"),
             ("POST", "/v1/images/generations"),
-            ("POST", "/v1/responses"),
+            ("POST", "/v1/threads"),
             ("PUT", "/v1/anything"),
             ("PATCH", "/v1/anything"),
             ("GET", "/v1/chat/completions"),
@@ -118,11 +118,11 @@ on_each_store! {
     async fn events_of_other_operations_flow_and_a_cut_shows(store) {
         let house = House::start(store).await;
         let gate = Gate::new();
-        let parts = ["event: response.created\ndata: {}\n\n", "event: x\ndata: {}\n\n"];
+        let parts = ["event: thread.created\ndata: {}\n\n", "event: x\ndata: {}\n\n"];
         let reply = Reply::stream(parts).gate_before(1, &gate);
         let length = reply.body_bytes();
         house.upstream.next(reply.reset_after(length));
-        let request = Request::post("/v1/responses", r#"{"model":"m","input":"x","stream":true}"#);
+        let request = Request::post("/v1/threads/runs", r#"{"assistant_id":"a","stream":true}"#);
         let mut live = house.client().open(&request.bearer(ALICE)).await;
         live.until(|response| parts[0].len() <= response.body.len()).await;
         assert_eq!(live.so_far().text(), parts[0]);

@@ -147,7 +147,7 @@ on_each_store! {
             ("remote-reference", json!({"input": [{"role": "user", "content": [
                 {"type": "input_file", "file_id": "file-1"}]}]})),
             ("invalid", json!({"metadata": {"a": 1}})),
-            ("control-field", json!({"cache": {"ttl": 5}})),
+            ("control-field", json!({"cache": true})),
         ] {
             let asked = asking_with("bypassed", &members);
             for _ in 0..2 {

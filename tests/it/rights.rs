@@ -91,8 +91,8 @@ on_each_store! {
         let denied = house.send(&asked_of(&operation, "/v1/moderations", &list)).await;
         assert_denied(&denied, "operation_not_allowed");
         // What is passed on unread could ask for any model.
-        let responses = json!({"model": "gpt-4o", "input": "x"});
-        let unread = house.send(&asked_of(&model, "/v1/responses", &responses)).await;
+        let images = json!({"model": "gpt-4o", "prompt": "x"});
+        let unread = house.send(&asked_of(&model, "/v1/images/generations", &images)).await;
         assert_denied(&unread, "operation_not_allowed");
         // Two readers must not read two models, and a fallback is a model too.
         for odd in [

@@ -302,7 +302,7 @@ on_each_store! {
         let usage = json!({"input_tokens": 30, "output_tokens": 4});
         let body = json!({"object": "response", "model": "some", "usage": usage});
         house.upstream.next(Reply::json(200, body.to_string()));
-        let request = Request::post("/v1/responses", r#"{"model":"some"}"#).bearer(ALICE);
+        let request = Request::post("/v1/threads/runs", r#"{"model":"some"}"#).bearer(ALICE);
         // A client that takes packed answers must not keep them from being counted.
         let request = request.header("accept-encoding", "gzip");
         assert_eq!(house.send(&request).await.status, 200);
