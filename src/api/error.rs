@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::dialect::Said;
+use super::wording::Said;
 use crate::access::session::SessionError;
 use crate::access::{Denied, Role, TokenFault};
 use crate::backend::{BackendError, PurgeError};

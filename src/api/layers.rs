@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::dialect::Dialect;
 use super::error::ApiError;
+use super::wording::Wording;
 use super::{ApiState, admin, routes};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,16 +63,16 @@ pub(super) fn wrap(router: Router<ApiState>) -> Router<ApiState> {
 }
 
 /// Gives the request an id and the response the same, and sees to it that an error is
-/// told in the dialect of its path, wherever it comes from.
+/// told in the words of its path, wherever it comes from.
 async fn identify(ids: Arc<RequestIds>, mut request: Request, next: Next) -> Response {
     let id = ids.next();
-    let dialect = Dialect::at(request.uri().path());
+    let wording = Wording::at(request.uri().path());
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     if let Ok(header) = HeaderValue::try_from(&id) {
         response.headers_mut().insert(X_REQUEST_ID, header);
     }
-    dialect.tell(response, &id)
+    wording.tell(response, &id)
 }
 
 async fn check_head(request: Request, next: Next) -> Response {

@@ -9,7 +9,6 @@ mod alerts;
 mod browser;
 mod conditional;
 mod connection;
-mod dialect;
 pub mod error;
 mod guard;
 mod inbound;
@@ -22,6 +21,7 @@ mod routes;
 pub mod schema;
 mod server;
 mod tunnel;
+mod wording;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

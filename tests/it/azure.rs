@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADMIN, ALICE, ApiKey, House, MASTER, OPERATOR, Reply, Request, Response, Store, Upstream,
-    answer, chunk, chunks, completions, event, eventually, fold_text, in_time, on_each_store,
-    streaming,
+    ADMIN, ALICE, ApiKey, Form, House, MASTER, OPERATOR, Reply, Request, Response, Store, Upstream,
+    answer, asking, chunk, chunks, completions, event, eventually, fold_text, in_time,
+    on_each_store, response, streaming,
 };
 
 const VERSION: &str = "api-version=2024-10-21";
@@ -75,6 +75,41 @@ on_each_store! {
         assert_eq!(post(&house, &path, ALICE, &asked).await.x_cache(), "MISS");
         let other = post(&house, &at("gpt", "chat/completions"), "sk-somebody-else", &asked).await;
         assert_eq!(other.x_cache(), "MISS");
+    }
+
+    async fn responses_are_answered_and_deleted_where_they_are(store) {
+        let house = azure(store, &[]).await;
+        for root in ["/openai/responses", "/openai/v1/responses"] {
+            let path = format!("{root}?{VERSION}");
+            let asked = asking(root);
+            let whole = response("resp_1", "x", &asked);
+            house.upstream.next(Reply::json(200, whole.to_string()));
+            assert_eq!(post(&house, &path, ALICE, &asked).await.x_cache(), "MISS");
+            let hit = post(&house, &path, ALICE, &asked).await;
+            assert_eq!((hit.x_cache(), hit.json()), ("HIT", whole));
+            let one = format!("{root}/resp_1?{VERSION}");
+            house.upstream.next(Reply::json(200, r#"{"id":"resp_1","deleted":true}"#));
+            let delete = Request::new("DELETE", &one).header("api-key", ALICE);
+            assert_eq!(house.send(&delete).await.status, 200);
+            assert_eq!(house.upstream.last().path, one);
+            assert_eq!(post(&house, &path, ALICE, &asked).await.x_cache(), "MISS");
+        }
+    }
+
+    async fn a_recording_is_known_at_its_deployment(store) {
+        let house = azure(store, &[("REPRISE_CACHE_AUDIO", "true")]).await;
+        let said = |text: &str| Reply::json(200, json!({"text": text}).to_string());
+        house.upstream.next(said("hello"));
+        let path = at("whisper", "audio/transcriptions");
+        let asked = Form::of(b"RIFF what was said").posted(&path).header("api-key", ALICE);
+        assert_eq!(house.send(&asked).await.x_cache(), "MISS");
+        assert_eq!(house.upstream.last().path, path);
+        let hit = house.send(&asked).await;
+        assert_eq!((hit.x_cache(), hit.json()["text"].as_str()), ("HIT", Some("hello")));
+        house.upstream.next(said("hullo"));
+        let other = at("whisper-2", "audio/transcriptions");
+        let other = Form::of(b"RIFF what was said").posted(&other).header("api-key", ALICE);
+        assert_eq!(house.send(&other).await.x_cache(), "MISS");
     }
 
     async fn a_bearer_token_reaches_the_provider(store) {

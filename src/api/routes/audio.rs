@@ -77,7 +77,7 @@ async fn create_transcription(
     State(state): State<ApiState>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    write_down(&state, Operation::Transcription, TRANSCRIPTIONS, request).await
+    answer_at(&state, Operation::Transcription, TRANSCRIPTIONS, request).await
 }
 
 /// Writes down in English what is said in a recording.
@@ -114,7 +114,7 @@ async fn create_translation(
     State(state): State<ApiState>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    write_down(&state, Operation::Translation, TRANSLATIONS, request).await
+    answer_at(&state, Operation::Translation, TRANSLATIONS, request).await
 }
 
 /// Says a text.
@@ -153,22 +153,21 @@ async fn create_speech(
     State(state): State<ApiState>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if state.proxy.stores(Operation::Speech) {
-        answer_json(&state, Operation::Speech, SPEECH, request).await
-    } else {
-        pass_unread(&state, Operation::Speech, request).await
-    }
+    answer_at(&state, Operation::Speech, SPEECH, request).await
 }
 
-async fn write_down(
+/// Answers what is asked of sound, at this address: as it comes, where it is not stored.
+pub(super) async fn answer_at(
     state: &ApiState,
     operation: Operation,
     path: &str,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if state.proxy.stores(operation) {
-        answer_form(state, operation, path, request).await
-    } else {
+    if !state.proxy.stores(operation) {
         pass_unread(state, operation, request).await
+    } else if operation == Operation::Speech {
+        answer_json(state, operation, path, request).await
+    } else {
+        answer_form(state, operation, path, request).await
     }
 }

@@ -8,13 +8,13 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-use super::passthrough;
+use super::{audio, passthrough, responses};
 use crate::api::ApiState;
 use crate::api::inbound::answer_json;
 use crate::wire::Operation;
 
 pub(super) fn aliases() -> Router<ApiState> {
-    Router::new().route("/openai/{*rest}", post(answer))
+    Router::new().route("/openai/{*rest}", post(answer).delete(delete))
 }
 
 /// Answers what has an operation, at the address it was asked at: that names the
@@ -32,13 +32,24 @@ async fn answer(state: State<ApiState>, request: Request) -> Response {
             let answer = answer_json(&state, operation, &path, request).await;
             answer.unwrap_or_else(IntoResponse::into_response)
         }
+        Operation::Transcription | Operation::Translation | Operation::Speech => {
+            let answer = audio::answer_at(&state, operation, &path, request).await;
+            answer.unwrap_or_else(IntoResponse::into_response)
+        }
         Operation::Passthrough
         | Operation::Models
         | Operation::Message
         | Operation::TokenCount
-        | Operation::Rerank
-        | Operation::Transcription
-        | Operation::Translation
-        | Operation::Speech => passthrough::forward(state, request).await,
+        | Operation::Rerank => passthrough::forward(state, request).await,
+    }
+}
+
+/// Deletes what can be deleted: a response is forgotten here as well.
+async fn delete(state: State<ApiState>, request: Request) -> Response {
+    if responses::is_one(request.uri().path()) {
+        let answer = responses::delete_response(state, request).await;
+        answer.unwrap_or_else(IntoResponse::into_response)
+    } else {
+        passthrough::forward(state, request).await
     }
 }

@@ -103,7 +103,7 @@ async fn create_response(
     ),
     security((), ("upstream_key" = [])),
 )]
-async fn delete_response(
+pub(super) async fn delete_response(
     State(state): State<ApiState>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -119,6 +119,12 @@ async fn delete_response(
         tell_others(&state, key).await;
     }
     Ok(respond(reply))
+}
+
+/// Whether an address, of whichever provider, is that of one response.
+pub(super) fn is_one(path: &str) -> bool {
+    let above = path.trim_end_matches('/').rsplit_once('/');
+    above.is_some_and(|(above, _id)| Operation::at(above) == Operation::Response)
 }
 
 /// Has the other processes of a shared store forget an answer, which this one and the

@@ -1,7 +1,7 @@
 //! In which words a path's clients are told of errors, and under which name they look
 //! for the id of a request.
 //!
-//! The dialect belongs to the path and to nothing else, so it is spoken in one place: an
+//! They belong to the path and to nothing else, so they are chosen in one place: an
 //! error leaves its handler in the envelope of the `OpenAI` API, and is worded anew on
 //! the paths of another API on its way out. What the provider itself said is no error of
 //! this server and stays as it came.
@@ -19,7 +19,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// The words of an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(super) enum Wording {
     /// Those of the `OpenAI` API, which all paths have but for some.
     OpenAi,
     /// Those of Anthropic's.
@@ -35,8 +35,8 @@ pub(super) struct Said {
     pub(super) code: &'static str,
 }
 
-impl Dialect {
-    /// The dialect of a path, as a client sends it.
+impl Wording {
+    /// Those of a path, as a client sends it.
     pub(super) fn at(path: &str) -> Self {
         match below_root(path, None).strip_prefix("/messages") {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Anthropic,
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_has_a_dialect() {
+    fn a_path_has_its_words() {
         for path in [
             "/v1/messages",
             "/messages",
@@ -91,10 +91,10 @@ mod tests {
             "/v1/messages/count_tokens",
             "/v1/messages/batches/b_1",
         ] {
-            assert_eq!(Dialect::at(path), Dialect::Anthropic, "{path}");
+            assert_eq!(Wording::at(path), Wording::Anthropic, "{path}");
         }
         for path in ["/v1/chat/completions", "/v1/messagesx", "/x/messages", "/"] {
-            assert_eq!(Dialect::at(path), Dialect::OpenAi, "{path}");
+            assert_eq!(Wording::at(path), Wording::OpenAi, "{path}");
         }
     }
 
