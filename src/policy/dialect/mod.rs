@@ -4,7 +4,7 @@
 //! What is said is heard ([`Spoken`]), held to what the operator allows as our own
 //! directives are, and taken out of the request: it is neither part of the question nor
 //! sent on. Who has spoken is answered in its own words ([`Accents`]). What each word
-//! comes to is one row of a table: [`header`] for headers, [`body`] for members.
+//! comes to is one row of a table: `header` for headers, `body` for members.
 //!
 //! Restrictions add up, whoever asks for them: what one word wants to be asked anew or
 //! not kept is not overruled by another that says nothing against it. Of several times

@@ -8,6 +8,9 @@ use crate::wire::Json;
 use crate::wire::json::parse;
 use crate::wire::sse::{DONE_PAYLOAD, Frame};
 
+/// The type of the event that is sent while there is nothing to tell.
+const KEEPALIVE: &str = "keepalive";
+
 /// The types of events that tell what a response says, and nothing else.
 const PARTS: [&str; 21] = [
     "response.created",
@@ -173,6 +176,8 @@ impl ResponseFold {
                 self.items += usize::from(kind == "response.output_item.done");
                 Seen::Part
             }
+            // It says that the model is still thinking, and nothing of the answer.
+            Some(KEEPALIVE) => Seen::Nothing,
             Some(_) | None => {
                 self.spoiled.get_or_insert(Incomplete::UnknownEvent);
                 Seen::Unknown
@@ -247,6 +252,14 @@ mod tests {
         assert!(answer.is_ok());
         let (seen, _) = read(&events(&[COMPLETED, "[DONE]"]));
         assert_eq!(seen, [Seen::Done, Seen::Done]);
+    }
+
+    #[test]
+    fn that_a_stream_is_alive_says_nothing_of_the_answer() {
+        let alive = r#"{"type":"keepalive","sequence_number":1}"#;
+        let (seen, answer) = read(&events(&[CREATED, alive, ITEM, COMPLETED]));
+        assert_eq!(seen[1], Seen::Nothing);
+        assert_eq!(answer, read(&events(&[CREATED, ITEM, COMPLETED])).1);
     }
 
     #[test]
