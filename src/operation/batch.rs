@@ -161,7 +161,6 @@ impl dyn BatchAdapter {
         let text = |name| Some(answer.get(name)?.as_str()?.to_owned());
         let facts = AnswerFacts {
             model: text("model"),
-            id: text("id"),
             usage: answer.get("usage").and_then(Usage::read_any),
         };
         Ok((answer, facts))

@@ -12,7 +12,6 @@ pub(super) fn facts(answer: &Json<'_>) -> AnswerFacts {
     let view = Answer::new(answer);
     AnswerFacts {
         model: view.model().map(ToOwned::to_owned),
-        id: view.id().map(ToOwned::to_owned),
         usage: view.usage(),
     }
 }

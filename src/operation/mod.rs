@@ -301,8 +301,6 @@ impl QuestionFacts {
 pub struct AnswerFacts {
     /// The model that answered.
     pub model: Option<String>,
-    /// The answer's own id.
-    pub id: Option<String>,
     /// The tokens it took.
     pub usage: Option<Usage>,
 }

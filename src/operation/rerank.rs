@@ -46,7 +46,6 @@ fn facts(answer: &Json<'_>) -> AnswerFacts {
     let text = |name| Some(answer.get(name)?.as_str()?.to_owned());
     AnswerFacts {
         model: text("model"),
-        id: text("id"),
         usage: answer.get("usage").and_then(Usage::read_any),
     }
 }

@@ -112,7 +112,6 @@ fn facts(answer: &Json<'_>) -> AnswerFacts {
     let view = response::Answer::new(answer);
     AnswerFacts {
         model: view.model().map(ToOwned::to_owned),
-        id: view.id().map(ToOwned::to_owned),
         usage: view.usage(),
     }
 }

@@ -83,7 +83,6 @@ fn facts(answer: &Json<'_>) -> AnswerFacts {
             .get("model")
             .and_then(Json::as_str)
             .map(str::to_owned),
-        id: None,
         usage: answer.get("usage").and_then(Usage::read),
     }
 }

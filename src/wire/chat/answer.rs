@@ -12,11 +12,6 @@ impl<'j> Answer<'j> {
         Self(answer)
     }
 
-    /// The id the provider gave it.
-    pub fn id(&self) -> Option<&'j str> {
-        self.text("id")
-    }
-
     /// The model that answered, which need not be called as the one asked for.
     pub fn model(&self) -> Option<&'j str> {
         self.text("model")
@@ -100,7 +95,7 @@ mod tests {
         )
         .unwrap();
         let answer = Answer::new(&json);
-        assert_eq!((answer.id(), answer.model()), (Some("c"), Some("m")));
+        assert_eq!(answer.model(), Some("m"));
         assert_eq!(answer.usage().map(|usage| usage.input), Some(2));
         assert!(!answer.has_error());
         assert!(!answer.is_empty());

@@ -12,11 +12,6 @@ impl<'j> Answer<'j> {
         Self(answer)
     }
 
-    /// The id the provider gave it.
-    pub fn id(&self) -> Option<&'j str> {
-        self.text("id")
-    }
-
     /// The model that answered, which need not be called as the one asked for.
     pub fn model(&self) -> Option<&'j str> {
         self.text("model")
@@ -57,7 +52,6 @@ mod tests {
         )
         .unwrap();
         let answer = Answer::new(&json);
-        assert_eq!(answer.id(), Some("msg_1"));
         assert_eq!(answer.model(), Some("claude"));
         assert_eq!(answer.stop_reason(), Some("end_turn"));
         let usage = answer.usage().unwrap();
