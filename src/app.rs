@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::access::{Audit, Limiter};
-use crate::api::{self, ApiState, ServerOptions};
+use crate::api::{self, ApiParts, ApiState, ServerOptions};
 use crate::backend::Store;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -109,7 +109,7 @@ impl App {
             },
             Arc::clone(&clock) as _,
         );
-        let state = ApiState {
+        let state = ApiState::new(ApiParts {
             proxy,
             journal,
             tariff,
@@ -130,7 +130,7 @@ impl App {
             exporter,
             stopping: Arc::new(AtomicBool::new(false)),
             options: config.server.clone(),
-        };
+        });
         Ok(Self {
             listener,
             state,

@@ -23,6 +23,7 @@ mod server;
 mod tunnel;
 mod wording;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -48,9 +49,14 @@ pub use server::serve;
 /// How long a look at the books waits for what was counted last to be written.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(250);
 
-/// What the routes need.
+/// What the routes need. Cloned several times for every request, so it is one pointer: the
+/// counts of its parts would be fought over by all threads.
 #[derive(Clone, Debug)]
-pub struct ApiState {
+pub struct ApiState(Arc<ApiParts>);
+
+/// The parts of an [`ApiState`].
+#[derive(Debug)]
+pub struct ApiParts {
     /// The story.
     pub proxy: Arc<Proxy>,
     /// What happened.
@@ -94,6 +100,11 @@ pub struct ApiState {
 }
 
 impl ApiState {
+    /// Puts the parts together.
+    pub fn new(parts: ApiParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// The books, with all that this process has counted up to now; without the last
     /// second, if the ledger does not take it at once.
     async fn books_now(&self) -> &Books {
@@ -105,6 +116,14 @@ impl ApiState {
     /// takes it at once.
     async fn count_now(&self) {
         self.journal.flush(FLUSH_PATIENCE).await;
+    }
+}
+
+impl Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 

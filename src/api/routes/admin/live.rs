@@ -133,7 +133,7 @@ pub(super) async fn live(
     admin.may(Role::ReadUsage)?;
     let watching = Watching {
         watcher: state.journal.watch(),
-        stopping: state.stopping,
+        stopping: Arc::clone(&state.stopping),
         quiet: 0,
     };
     let events = stream::unfold(watching, Watching::step).fuse();
