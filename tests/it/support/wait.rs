@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a whole test may take before it is taken to hang.
-const TEST_MAX: Duration = Duration::from_mins(5);
+const TEST_MAX: Duration = Duration::from_mins(10);
 
 /// How long a condition may take to come true. Generous, because the machine may
 /// be busy; a test that passes never waits for it.
@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(crate) async fn in_time<T>(story: impl Future<Output = T>) -> T {
     timeout(TEST_MAX, story)
         .await
-        .expect("the test hangs: it has not ended for five minutes")
+        .expect("the test hangs: it has not ended for ten minutes")
 }
 
 /// Looks again and again until `look` has something, and gives it back.
