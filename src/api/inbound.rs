@@ -40,14 +40,19 @@ pub(super) fn asked(request: Request) -> (Asked, Body) {
 
 /// The path below the API's root: clients are pointed at `/v1` or at the host
 /// alone, and the upstream's base URL already names its root.
-pub(super) fn below_root(path: &str, query: Option<&str>) -> String {
-    let below = match path.strip_prefix("/v1") {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
-        Some(_) | None => path,
-    };
+fn below_root(path: &str, query: Option<&str>) -> String {
+    let below = endpoint(path);
     match query {
         Some(query) => format!("{below}?{query}"),
         None => below.to_owned(),
+    }
+}
+
+/// The path below the API's root.
+pub(super) fn endpoint(path: &str) -> &str {
+    match path.strip_prefix("/v1") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        Some(_) | None => path,
     }
 }
 

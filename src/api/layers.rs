@@ -67,12 +67,14 @@ pub(super) fn wrap(router: Router<ApiState>) -> Router<ApiState> {
 async fn identify(ids: Arc<RequestIds>, mut request: Request, next: Next) -> Response {
     let id = ids.next();
     let wording = Wording::at(request.uri().path());
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let header = HeaderValue::try_from(&id);
+    request.extensions_mut().insert(RequestId(id));
     let mut response = next.run(request).await;
-    if let Ok(header) = HeaderValue::try_from(&id) {
+    if let Ok(header) = header {
+        wording.tell(&mut response, &header);
         response.headers_mut().insert(X_REQUEST_ID, header);
     }
-    wording.tell(response, &id)
+    response
 }
 
 async fn check_head(request: Request, next: Next) -> Response {

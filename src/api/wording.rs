@@ -11,7 +11,7 @@ use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 
-use super::inbound::below_root;
+use super::inbound::endpoint;
 use crate::wire::message::Problem;
 
 /// Where the clients of Anthropic's API look for the id of a request.
@@ -38,34 +38,31 @@ pub(super) struct Said {
 impl Wording {
     /// Those of a path, as a client sends it.
     pub(super) fn at(path: &str) -> Self {
-        match below_root(path, None).strip_prefix("/messages") {
+        match endpoint(path).strip_prefix("/messages") {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Anthropic,
             Some(_) | None => Self::OpenAi,
         }
     }
 
-    /// The response as it is told.
-    pub(super) fn tell(self, mut response: Response, id: &str) -> Response {
+    /// Words the response to the request of this id as it is told.
+    pub(super) fn tell(self, response: &mut Response, id: &HeaderValue) {
         match self {
-            Self::OpenAi => return response,
+            Self::OpenAi => return,
             Self::Anthropic => {}
         }
-        if let Ok(id) = HeaderValue::try_from(id) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
+        response.headers_mut().insert(REQUEST_ID, id.clone());
         let Some(said) = response.extensions_mut().remove::<Said>() else {
-            return response;
+            return;
         };
         let problem = Problem {
             kind: kind_of(response.status().as_u16(), said.code),
             message: &said.message,
-            request_id: Some(id),
+            request_id: id.to_str().ok(),
         };
         *response.body_mut() = Body::from(problem.to_bytes());
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
     }
 }
 
